@@ -1,0 +1,110 @@
+"""The way in: from paths and an environment to a snapshot and findings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_fallback.config import documents
+from llm_fallback.config.checks import Resources, check
+from llm_fallback.config.compile import build
+from llm_fallback.config.findings import Finding, Severity, has_errors
+from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.config.validate import kind_of, validate
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of reading a configuration; the snapshot is None if there is an error among the findings."""
+
+    snapshot: Snapshot | None
+    findings: tuple[Finding, ...]
+
+
+def load(
+    paths: Sequence[Path], environment: Mapping[str, str], workload: dict[str, str] | None = None
+) -> Loaded:
+    """Read, check and compile files and folders: their YAML and JSON files, not their sub-folders.
+
+    `workload` holds the labels of the workload that the proxy stands for. What the files hold never raises.
+    """
+    findings: list[Finding] = []
+    resources = Resources()
+    skipped = 0
+    for file in _files(paths, findings):
+        skipped += _read(file, environment, resources, findings)
+    if not has_errors(findings):
+        findings.extend(_nothing_to_do(paths, resources))
+    findings.extend(check(resources))
+    if skipped:
+        findings.append(_info(paths, f"{skipped} resources of other kinds were skipped"))
+    if has_errors(findings):
+        return Loaded(None, tuple(findings))
+    return Loaded(build(resources, workload), tuple(findings))
+
+
+def _files(paths: Sequence[Path], findings: list[Finding]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+            if not inside:
+                findings.append(_problem(path, "holds no .yaml, .yml or .json file"))
+            yield from inside
+        elif path.exists():
+            yield path
+        else:
+            findings.append(_problem(path, "does not exist"))
+
+
+def _read(file: Path, environment: Mapping[str, str], resources: Resources, findings: list[Finding]) -> int:
+    """Take in one file; returns how many of its documents are not for us."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        findings.append(_problem(file, f"cannot be read: {error.strerror}"))
+        return 0
+    parsed, problems = documents.parse(str(file), text)
+    findings.extend(problems)
+    skipped = 0
+    for document in parsed:
+        kind = kind_of(document)
+        if kind is None:
+            skipped += 1
+        elif isinstance(kind, Finding):
+            findings.append(kind)
+        else:
+            expanded, missing = documents.expand(document, environment)
+            findings.extend(missing)
+            validated = validate(kind, expanded)
+            if isinstance(validated, list):
+                absent = {(finding.line, finding.field) for finding in missing}
+                findings.extend(f for f in validated if (f.line, f.field) not in absent)
+                resources.broken_hosts |= _hosts_of(expanded)
+            else:
+                resources.add(validated)
+    return skipped
+
+
+def _hosts_of(document: documents.Document) -> set[str]:
+    """The hosts that a broken resource was meant to describe: routes to them are not to blame."""
+    spec = document.value.get("spec")
+    if not isinstance(spec, dict):
+        return set()
+    hosts = spec.get("hosts")
+    named = [spec.get("host"), *(hosts if isinstance(hosts, list) else [])]
+    return {host.lower() for host in named if isinstance(host, str)}
+
+
+def _nothing_to_do(paths: Sequence[Path], resources: Resources) -> Iterator[Finding]:
+    if not resources.providers and not resources.service_entries:
+        yield _problem(paths[0] if paths else Path(), "no LLMProvider or ServiceEntry: nothing to manage")
+
+
+def _problem(path: Path, problem: str) -> Finding:
+    hint = "set llm_config to the files or folders with the mesh's YAML"
+    return Finding(str(path), None, "", "", problem, hint, "no-configuration")
+
+
+def _info(paths: Sequence[Path], problem: str) -> Finding:
+    return Finding(",".join(map(str, paths)), None, "", "", problem, "", "skipped", Severity.INFO)

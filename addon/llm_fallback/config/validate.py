@@ -1,0 +1,188 @@
+"""From documents to resources: pydantic does the checking, this module says it the way findings do."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from llm_fallback.config.documents import Document, Path, dotted
+from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.resources import API_GROUPS, KINDS, UNSUPPORTED_KINDS, Resource
+from llm_fallback.resources.base import Expanded, Model
+
+_SECRET_FIELD = "apiKey"
+_WANTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_GIVEN = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written[R: Resource]:
+    """A valid resource and the document that it came from."""
+
+    resource: R
+    document: Document
+
+    @property
+    def place(self) -> str:
+        """`file:line Kind/name`, for findings about other resources and for people."""
+        return f"{self.document.file}:{self.document.line(())} {self.document.name}"
+
+    def finding(
+        self, path: Path, problem: str, hint: str, code: str, severity: Severity = Severity.ERROR
+    ) -> Finding:
+        """A finding at a path of the resource."""
+        document = self.document
+        return Finding(
+            document.file, document.line(path), document.name, dotted(path), problem, hint, code, severity
+        )
+
+
+def kind_of(document: Document) -> type[Resource] | Finding | None:
+    """The kind that a document is of, None if it is not for us, or what is wrong with its kind."""
+    api_version, kind = document.value.get("apiVersion"), document.value.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        missing = "kind" if isinstance(api_version, str) else "apiVersion"
+        return document.finding(
+            (missing,), "is missing", "every resource has apiVersion and kind", "unknown-kind"
+        )
+    known = KINDS.get(kind)
+    if known and api_version in known.API_VERSIONS:
+        return known
+    if known:
+        versions = " or ".join(known.API_VERSIONS)
+        return document.finding(
+            ("apiVersion",),
+            f"no {kind} in apiVersion {api_version!r}",
+            f"write {versions}",
+            "unknown-version",
+        )
+    if kind in UNSUPPORTED_KINDS:
+        return document.finding(("kind",), f"kind {kind} is not supported", "remove it", "unsupported-kind")
+    nearest = _nearest(kind, KINDS)
+    if api_version.split("/")[0] in API_GROUPS and nearest:
+        return document.finding(("kind",), f"unknown kind {kind!r}", nearest, "unknown-kind")
+    return None
+
+
+def validate(kind: type[Resource], document: Document) -> Written[Any] | list[Finding]:
+    """The resource that the document describes, or everything that is wrong with it."""
+    try:
+        return Written(kind.model_validate(document.value), document)
+    except ValidationError as error:
+        return [_finding(kind, document, details) for details in error.errors(include_url=False)]
+
+
+def _finding(kind: type[Resource], document: Document, details: ErrorDetails) -> Finding:
+    path: Path = details["loc"]
+    problem, hint, code = _explain(kind, path, details)
+    return document.finding(path, problem, hint, code)
+
+
+def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, str]:
+    """Problem, hint and code of one pydantic error."""
+    context = details.get("ctx", {})
+    given = SecretStr("") if _SECRET_FIELD in path else details["input"]
+    match details["type"]:
+        case "extra_forbidden":
+            return _unknown_field(kind, path)
+        case "missing":
+            return "is required", "", "missing-field"
+        case "value_error":
+            problem, _, hint = str(context["error"]).partition("; ")
+            return f"{_quoted(given)}{problem}", hint, "invalid-value"
+        case "enum":
+            return (
+                f"{_quoted(given)}not one of the values that are supported",
+                f"write {context['expected']}",
+                "invalid-value",
+            )
+        case "greater_than_equal":
+            return f"must be {context['ge']} or more{_but(given)}", "", "out-of-range"
+        case "less_than_equal":
+            return f"must be {context['le']} or less{_but(given)}", "", "out-of-range"
+        case "string_too_short" | "too_short":
+            return "must not be empty", "", "invalid-value"
+        case wanted if wanted in _WANTED:
+            quotes = (
+                "put it in quotes"
+                if wanted == "string_type" and isinstance(given, (bool, int, float))
+                else ""
+            )
+            return f"must be {_WANTED[wanted]}, not {_GIVEN.get(type(given), 'text')}", quotes, "wrong-type"
+        case _:
+            return details["msg"], "", "invalid-value"
+
+
+def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, str]:
+    name = str(path[-1])
+    models = [model for model in _models_at(kind, path[:-1]) if name in model.NOT_SUPPORTED]
+    if models:
+        return "this field of the mesh's is not supported", "remove it", "unsupported-field"
+    fields = [
+        field.alias or key
+        for model in _models_at(kind, path[:-1])
+        for key, field in model.model_fields.items()
+    ]
+    return "unknown field", _nearest(name, fields), "unknown-field"
+
+
+def _models_at(kind: type[Resource], path: Path) -> Iterator[type[Model]]:
+    """The models that may stand at a path."""
+    annotations: list[Any] = [kind]
+    for part in path:
+        annotations = [inner for annotation in annotations for inner in _step(annotation, part)]
+    for annotation in annotations:
+        yield from _models_in(annotation)
+
+
+def _step(annotation: Any, part: str | int) -> Iterator[Any]:
+    if isinstance(part, int):
+        yield annotation  # an item of a list: the models are found inside the list's annotation
+        return
+    for model in _models_in(annotation):
+        for key, field in model.model_fields.items():
+            if part in (key, field.alias):
+                yield field.annotation
+
+
+def _models_in(annotation: Any) -> Iterator[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if issubclass(annotation, Model):
+            yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _quoted(given: object) -> str:
+    """The value as it was written, unless it might be a secret."""
+    secret = isinstance(given, (Expanded, SecretStr))
+    return f"{given!r}: " if isinstance(given, (str, int, float)) and not secret else ""
+
+
+def _but(given: object) -> str:
+    return f", not {given}" if isinstance(given, int) else ""
+
+
+def _nearest(name: str, names: Sequence[str] | dict[str, Any]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,56 @@
+"""What happened, as frozen values: the log, the flow's comment and the metrics are all made from these."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ejected:
+    """An endpoint left the rotation; `duration_s` is the ejection time before it is rounded up to a sweep."""
+
+    host: str
+    port: int
+    endpoint: str
+    reason: str
+    duration_s: float
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """An endpoint is back in rotation after `duration_s`."""
+
+    host: str
+    port: int
+    endpoint: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One upstream try: what it was, what came of it, and how long that took (up to the response headers)."""
+
+    host: str
+    endpoint: str | None
+    result: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """One managed request from the client's first byte to the end of the answer.
+
+    `flags` are Envoy's response flags. `status` is None when the client left before there was one.
+    """
+
+    method: str
+    host: str
+    route: str
+    target: str
+    instead_of: str | None
+    attempts: tuple[Attempted, ...]
+    status: int | None
+    flags: tuple[str, ...]
+    duration_s: float
+
+
+type Event = Ejected | Returned | Handled

@@ -1,0 +1,218 @@
+"""Envoy's outlier detection for the endpoints of one host: who is ejected, and until when.
+
+Each endpoint counts its failures in a row: all 5xx, gateway errors (502, 503, 504), and, when they are
+split off, failures of local origin (connecting, timing out, resets). There is no time window. A counter
+that *equals* its threshold triggers an ejection at once, and only that counter starts again from 0, even
+when the percentage forbids the ejection.
+
+    ejection time = min(base x multiplier, max)      multiplier: +1 per ejection, -1 per sweep survived
+
+The end of an ejection is noticed by the sweep, which ticks every `interval` from the detector's creation:
+base 10 s and interval 1 s make 10 to 11 s. A return clears all counters; there is no half-open state.
+The first sweep that can lower the multiplier is the first one a whole interval after the return.
+
+The sweeps that passed since the last call are computed, not waited for: `advance` costs nothing while
+nobody is ejected, however long that was.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+_ROUNDING = 1e-9  # of an interval: binary fractions must not move a tick
+_DEFAULT_MAX_EJECTION_S = 300.0
+
+
+class Endpoint(NamedTuple):
+    """One address behind a host."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Reason(StrEnum):
+    """Which failures in a row ejected an endpoint."""
+
+    CONSECUTIVE_5XX = "consecutive 5xx"
+    CONSECUTIVE_GATEWAY = "consecutive gateway errors"
+    CONSECUTIVE_LOCAL_ORIGIN = "consecutive local origin failures"
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierPolicy:
+    """When to eject and for how long: Istio's OutlierDetection as it reaches Envoy. Threshold 0 is off."""
+
+    consecutive_5xx: int = 5
+    consecutive_gateway: int = 0
+    split_local_origin: bool = False
+    consecutive_local_origin: int = 5
+    interval_s: float = 10.0
+    base_ejection_s: float = 30.0
+    max_ejection_percent: int = 10
+
+    @property
+    def max_ejection_s(self) -> float:
+        """Envoy's `max_ejection_time`, which Istio cannot set: 300 s, or the base if that is more."""
+        return max(_DEFAULT_MAX_EJECTION_S, self.base_ejection_s)
+
+    def threshold(self, reason: Reason) -> int:
+        """How many failures in a row eject."""
+        match reason:
+            case Reason.CONSECUTIVE_5XX:
+                return self.consecutive_5xx
+            case Reason.CONSECUTIVE_GATEWAY:
+                return self.consecutive_gateway
+            case Reason.CONSECUTIVE_LOCAL_ORIGIN:
+                return self.consecutive_local_origin
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt proved: an HTTP status, or a local-origin result by the status it stands for.
+
+    Connect failures and resets stand for 503, timeouts for 504. `Outcome(200, local_origin=True)` is an
+    established connection, which matters only when local origin is split off.
+    """
+
+    status: int
+    local_origin: bool = False
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it counts against the endpoint."""
+        return 500 <= self.status <= 599
+
+
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """An ejection that just began."""
+
+    endpoint: Endpoint
+    reason: Reason
+    duration_s: float
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """An ejection that ended."""
+
+    endpoint: Endpoint
+    duration_s: float
+
+
+@dataclass(slots=True)
+class _Health:
+    """State of one endpoint. `multiplier` is as of `returned_at`; decay since then is computed."""
+
+    in_a_row: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+    multiplier: int = 0
+    ejected_at: float | None = None
+    returns_at: float = math.inf
+    returned_at: float = -math.inf
+
+    def reset(self, *reasons: Reason) -> None:
+        for reason in reasons:
+            self.in_a_row[reason] = 0
+
+
+class Detector:
+    """Outlier detection over the endpoints of one host; `now` is in seconds of one monotonic clock."""
+
+    def __init__(self, policy: OutlierPolicy, *, created_at: float) -> None:
+        self.policy = policy
+        self._created_at = created_at
+        self._health: dict[Endpoint, _Health] = {}
+        self._ejected: set[Endpoint] = set()
+
+    def keep_only(self, endpoints: Collection[Endpoint]) -> None:
+        """Forget endpoints that are gone: one that comes back later starts afresh, as in Envoy."""
+        for endpoint in self._health.keys() - set(endpoints):
+            del self._health[endpoint]
+            self._ejected.discard(endpoint)
+
+    def is_ejected(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint is out of rotation, as of the last `advance`."""
+        return endpoint in self._ejected
+
+    @property
+    def next_return(self) -> float | None:
+        """When the next ejected endpoint comes back; None while nobody is ejected."""
+        return min((self._health[endpoint].returns_at for endpoint in self._ejected), default=None)
+
+    def multiplier(self, endpoint: Endpoint, *, now: float) -> int:
+        """By how much the endpoint's last ejection was, or its present one is, stretched; decays to 0."""
+        health = self._health.get(endpoint)
+        if health is None or endpoint in self._ejected:
+            return health.multiplier if health else 0
+        if not health.multiplier:
+            return 0
+        first = self._tick_from(health.returned_at + self.policy.interval_s)
+        survived = math.floor((now - self._created_at) / self.policy.interval_s + _ROUNDING) - first + 1
+        return max(0, health.multiplier - max(0, survived))
+
+    def record(self, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float) -> Ejection | None:
+        """Take one attempt into account; `total` is the number of endpoints now behind the host."""
+        health = self._health.setdefault(endpoint, _Health())
+        ejection = None
+        for reason in self._count(health, outcome):
+            health.in_a_row[reason] += 1
+            # On an ejected endpoint the trigger is dropped and its counter runs past the threshold: failures
+            # that arrive during an ejection neither prolong it nor count after it.
+            if health.in_a_row[reason] == self.policy.threshold(reason) and endpoint not in self._ejected:
+                health.reset(reason)
+                ejection = self._eject(endpoint, health, reason, total=total, now=now)
+        return ejection
+
+    def advance(self, now: float) -> list[Return]:
+        """Do the sweeps that are due; say who came back."""
+        due = [endpoint for endpoint in self._ejected if self._health[endpoint].returns_at <= now]
+        return [self._uneject(endpoint) for endpoint in due]
+
+    def _count(self, health: _Health, outcome: Outcome) -> tuple[Reason, ...]:
+        """Reset the counters that the outcome ends, and name those that it raises, in Envoy's order."""
+        if outcome.local_origin and self.policy.split_local_origin:
+            if outcome.is_failure:
+                return (Reason.CONSECUTIVE_LOCAL_ORIGIN,)
+            health.reset(Reason.CONSECUTIVE_LOCAL_ORIGIN)
+            return ()
+        if not outcome.is_failure:
+            if not outcome.local_origin:  # an established connection proves nothing about the answers
+                health.reset(Reason.CONSECUTIVE_5XX, Reason.CONSECUTIVE_GATEWAY)
+            return ()
+        if outcome.status in (502, 503, 504):
+            return (Reason.CONSECUTIVE_GATEWAY, Reason.CONSECUTIVE_5XX)
+        health.reset(Reason.CONSECUTIVE_GATEWAY)
+        return (Reason.CONSECUTIVE_5XX,)
+
+    def _eject(
+        self, endpoint: Endpoint, health: _Health, reason: Reason, *, total: int, now: float
+    ) -> Ejection | None:
+        if 100 * (len(self._ejected) + 1) > self.policy.max_ejection_percent * total:
+            return None
+        base, longest = self.policy.base_ejection_s, self.policy.max_ejection_s
+        multiplier = self.multiplier(endpoint, now=now)
+        health.multiplier = multiplier + 1 if base * multiplier < longest + base else multiplier
+        duration = min(base * health.multiplier, longest)
+        health.ejected_at = now
+        health.returns_at = self._created_at + self._tick_from(now + duration) * self.policy.interval_s
+        self._ejected.add(endpoint)
+        return Ejection(endpoint, reason, duration, health.multiplier)
+
+    def _uneject(self, endpoint: Endpoint) -> Return:
+        health = self._health[endpoint]
+        self._ejected.discard(endpoint)
+        duration = health.returns_at - (health.ejected_at or 0.0)
+        health.returned_at = health.returns_at
+        health.ejected_at = None
+        health.reset(*Reason)
+        return Return(endpoint, duration)
+
+    def _tick_from(self, moment: float) -> int:
+        """Number of the first sweep at or after the moment."""
+        return math.ceil((moment - self._created_at) / self.policy.interval_s - _ROUNDING)

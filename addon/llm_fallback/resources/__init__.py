@@ -1,0 +1,33 @@
+"""Intent: the kinds that people write, one module per kind.
+
+A kind lists the fields that act. A field of the mesh's that does not act here is named in `NOT_SUPPORTED`, so
+that it is reported; a field that cannot change what a request experiences is accepted and typed `Ignored`.
+"""
+
+from llm_fallback.resources.base import Resource
+from llm_fallback.resources.destinationrule import DestinationRule
+from llm_fallback.resources.llmprovider import LLMProvider
+from llm_fallback.resources.serviceentry import ServiceEntry
+from llm_fallback.resources.virtualservice import VirtualService
+
+KINDS: dict[str, type[Resource]] = {
+    kind.__name__: kind for kind in (DestinationRule, LLMProvider, ServiceEntry, VirtualService)
+}
+"""Every kind that is read, by the name that YAML gives it."""
+
+UNSUPPORTED_KINDS = frozenset({"EnvoyFilter", "LLMRoute", "Sidecar", "WorkloadEntry"})
+"""Kinds of the same API groups that would change the traffic and are not read."""
+
+API_GROUPS = frozenset({version.split("/")[0] for kind in KINDS.values() for version in kind.API_VERSIONS})
+"""API groups in which a kind that nobody knows is a mistake and not somebody else's resource."""
+
+__all__ = [
+    "API_GROUPS",
+    "KINDS",
+    "UNSUPPORTED_KINDS",
+    "DestinationRule",
+    "LLMProvider",
+    "Resource",
+    "ServiceEntry",
+    "VirtualService",
+]

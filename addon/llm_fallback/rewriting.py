@@ -1,0 +1,161 @@
+"""What an attempt sends: the client's original request, made into one for the chosen target. Pure.
+
+Every attempt starts from the original, never from the attempt before. What belongs to the client's credential
+goes to the host that the client addressed and nowhere else; the provider's key is added below the flow, by
+`upstream`, and is only referred to here.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from llm_fallback.config.snapshot import CHAT_COMPLETIONS, Provider, Target
+from llm_fallback.json_members import Value, set_members
+from llm_fallback.redaction import drop_query_credentials, is_credential, redact_header, redact_query
+
+type Headers = tuple[tuple[str, str], ...]
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "content-length",  # the HTTP client counts the bytes that it sends
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_MAX_DECODED_BYTES = 64 * 1024 * 1024
+_ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OriginalRequest:
+    """The request as the client sent it, credentials included: never logged, never stored."""
+
+    method: str
+    host: str
+    port: int
+    path: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outgoing:
+    """The request as the target gets it; `api_key` is still to be put into `Authorization`."""
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes
+    api_key: SecretStr | None
+
+    def shown(self) -> tuple[str, Headers]:
+        """Path and headers for people: every credential, the provider's key among them, is redacted."""
+        headers = [(n, redact_header(v) if is_credential(n) else v) for n, v in self.headers]
+        if self.api_key:
+            headers.append(("Authorization", redact_header("Bearer ")))
+        return redact_query(self.path), tuple(headers)
+
+
+def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None) -> Outgoing:
+    """The request for a target; `addressed` is the provider of the host that the client called, if it is one."""
+    provider = target.provider
+    is_own_host = target.host == request.host
+    path = request.path if is_own_host else drop_query_credentials(request.path)
+    if provider:
+        path = _path(path, provider, addressed)
+    api_key = provider.api_key if provider else None
+    headers = _headers(request.headers, with_credentials=is_own_host, with_authorization=api_key is None)
+    body = request.body
+    if provider and _is_chat(path, provider):
+        headers, body = _body(headers, body, provider)
+    return Outgoing(request.method, path, (("Host", _authority(target)), *headers), body, api_key)
+
+
+def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
+    """The headers without those that concern one connection only (RFC 9110, section 7.6.1)."""
+    fields = list(headers)
+    named = {
+        option.strip().lower()
+        for name, value in fields
+        if name.lower() == "connection"
+        for option in value.split(",")
+    }
+    return tuple((n, v) for n, v in fields if n.lower() not in _HOP_BY_HOP and n.lower() not in named)
+
+
+def _authority(target: Target) -> str:
+    """The Host header: a provider is called without a port, like any host on its protocol's own port."""
+    default = target.provider is not None or target.port == (443 if target.tls else 80)
+    return target.host if default else f"{target.host}:{target.port}"
+
+
+def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
+    """The provider's own path for chat requests, and its base in place of the addressed provider's for others."""
+    if provider.path is None:
+        return path
+    before, question, query = path.partition("?")
+    if (
+        before in ("", "/", "*")
+        or before.endswith(CHAT_COMPLETIONS)
+        or (addressed and before == addressed.path)
+    ):
+        return f"{provider.path}{question}{query}"
+    if provider.base is None:
+        return path
+    for base in (addressed.base if addressed else None, "/v1"):
+        if base is not None and before.startswith(f"{base}/"):
+            return f"{provider.base}{before.removeprefix(base)}{question}{query}"
+    return path
+
+
+def _is_chat(path: str, provider: Provider) -> bool:
+    before = path.partition("?")[0]
+    return before.endswith(CHAT_COMPLETIONS) if provider.path is None else before == provider.path
+
+
+def _headers(headers: Headers, *, with_credentials: bool, with_authorization: bool) -> Headers:
+    def stays(name: str) -> bool:
+        if name.lower() == "authorization" and not with_authorization:
+            return False
+        return with_credentials or not is_credential(name)
+
+    return tuple((name, value) for name, value in end_to_end(headers) if stays(name))
+
+
+def _body(headers: Headers, body: bytes, provider: Provider) -> tuple[Headers, bytes]:
+    """Set the provider's model and default for `stream`; a compressed body is sent on uncompressed."""
+    always: dict[str, Value] = {} if provider.model is None else {"model": provider.model}
+    default: dict[str, Value] = {} if provider.stream is None else {"stream": provider.stream}
+    if not body or not (always or default):
+        return headers, body
+    encoding = next((v.strip().lower() for n, v in headers if n.lower() == "content-encoding"), "identity")
+    plain = _decode(body, encoding)
+    changed = set_members(plain, always=always, unless_present=default) if plain is not None else None
+    if changed is None:
+        return headers, body
+    return tuple((n, v) for n, v in headers if n.lower() != "content-encoding"), changed
+
+
+def _decode(body: bytes, encoding: str) -> bytes | None:
+    """The plain body; None for an encoding that is not undone here or a body that is not what it says."""
+    if encoding == "identity":
+        return body
+    if encoding not in _ZLIB_WINDOW:
+        return None
+    decoder = zlib.decompressobj(_ZLIB_WINDOW[encoding])
+    try:
+        plain = decoder.decompress(body, _MAX_DECODED_BYTES)
+    except zlib.error:
+        return None
+    return plain if decoder.eof and not decoder.unused_data else None
