@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]  # public in all but the stubs
+from json.scanner import make_scanner
 
 type Value = str | int | float | bool | None
 
 # Integers are read as floats because Python refuses to read those of more than 4300 digits.
-_scan_value = json.JSONDecoder(parse_int=float).scan_once
+_scan_value = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # the stub is wrong
 
 
 @dataclass(frozen=True, slots=True)

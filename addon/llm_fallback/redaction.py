@@ -26,7 +26,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @lru_cache(maxsize=1024)
 def is_credential(name: str) -> bool:
-    """Whether a header or query parameter of this name may hold a secret: it says key, token, auth or the like."""
+    """Whether a header or query parameter may hold a secret, by its name: it says key, token or the like."""
     lowered = name.lower()
     return lowered not in _NO_SECRETS and not _WORDS.isdisjoint(_WORD.findall(lowered))
 

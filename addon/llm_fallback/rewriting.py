@@ -20,9 +20,6 @@ type Headers = tuple[tuple[str, str], ...]
 _HOP_BY_HOP = frozenset(
     {
         "connection",
-        "content-length",  # the HTTP client counts the bytes that it sends
-        "expect",
-        "host",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
@@ -33,6 +30,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+_OUR_OWN = frozenset({"content-length", "expect", "host"})  # between us and the target, not the client
 _MAX_DECODED_BYTES = 64 * 1024 * 1024
 _ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
@@ -68,9 +66,9 @@ class Outgoing:
 
 
 def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None) -> Outgoing:
-    """The request for a target; `addressed` is the provider of the host that the client called, if it is one."""
+    """The request for a target; `addressed` is the provider of the host that the client called, if any."""
     provider = target.provider
-    is_own_host = target.host == request.host
+    is_own_host = target.host == request.host.lower()
     path = request.path if is_own_host else drop_query_credentials(request.path)
     if provider:
         path = _path(path, provider, addressed)
@@ -85,12 +83,8 @@ def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     """The headers without those that concern one connection only (RFC 9110, section 7.6.1)."""
     fields = list(headers)
-    named = {
-        option.strip().lower()
-        for name, value in fields
-        if name.lower() == "connection"
-        for option in value.split(",")
-    }
+    connection = ",".join(value for name, value in fields if name.lower() == "connection")
+    named = {option.strip().lower() for option in connection.split(",")}
     return tuple((n, v) for n, v in fields if n.lower() not in _HOP_BY_HOP and n.lower() not in named)
 
 
@@ -101,7 +95,7 @@ def _authority(target: Target) -> str:
 
 
 def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
-    """The provider's own path for chat requests, and its base in place of the addressed provider's for others."""
+    """The provider's own path for chat, and its base in place of the addressed provider's for the rest."""
     if provider.path is None:
         return path
     before, question, query = path.partition("?")
@@ -126,7 +120,8 @@ def _is_chat(path: str, provider: Provider) -> bool:
 
 def _headers(headers: Headers, *, with_credentials: bool, with_authorization: bool) -> Headers:
     def stays(name: str) -> bool:
-        if name.lower() == "authorization" and not with_authorization:
+        lowered = name.lower()
+        if lowered in _OUR_OWN or (lowered == "authorization" and not with_authorization):
             return False
         return with_credentials or not is_credential(name)
 

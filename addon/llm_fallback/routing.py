@@ -10,7 +10,7 @@ from llm_fallback.config.snapshot import HostPort, Route, RouteDestination, Snap
 class Routed:
     """What the rules say about one request, before anybody's health is looked at.
 
-    `target` is None when the route leads to a port that the host does not have; `fallback` when there is none.
+    `target` is None when the route leads to a port that the host does not have.
     """
 
     route: Route

@@ -122,3 +122,8 @@ class Snapshot:
     def targets(self) -> tuple[Target, ...]:
         """Every target of every host."""
         return tuple(target for service in self.services.values() for target in service.targets.values())
+
+    def provider_of(self, host: str) -> Provider | None:
+        """The LLM provider with this host, if it is one."""
+        service = self.services.get(host) or self.services.get(host.lower())
+        return next((target.provider for target in service.targets.values()), None) if service else None

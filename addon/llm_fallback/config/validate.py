@@ -13,7 +13,7 @@ from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.resources import API_GROUPS, KINDS, UNSUPPORTED_KINDS, Resource
 from llm_fallback.resources.base import Expanded, Model
 
-_SECRET_FIELD = "apiKey"
+_SECRET_FIELDS = frozenset({"apiKey"})
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
@@ -100,7 +100,7 @@ def _finding(kind: type[Resource], document: Document, details: ErrorDetails) ->
 def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, str]:
     """Problem, hint and code of one pydantic error."""
     context = details.get("ctx", {})
-    given = SecretStr("") if _SECRET_FIELD in path else details["input"]
+    given = SecretStr("") if _SECRET_FIELDS.intersection(map(str, path)) else details["input"]
     match details["type"]:
         case "extra_forbidden":
             return _unknown_field(kind, path)

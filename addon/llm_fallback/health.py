@@ -1,0 +1,77 @@
+"""The detectors of all targets: who is healthy now, across reloads. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from llm_fallback.config.snapshot import Target
+from llm_fallback.events import Ejected, Returned
+from llm_fallback.outlier import Detector, Endpoint, Outcome
+
+
+class Health:
+    """Outlier detection of every target that has it, keyed by host and port.
+
+    The state belongs to the host and port and not to the configuration, so it survives a reload in which they
+    stay; a changed policy starts a new detector. `now` is in seconds of one monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._detectors: dict[tuple[str, int], Detector] = {}
+
+    def adopt(self, targets: Iterable[Target], *, now: float) -> None:
+        """Have a detector for each of the targets that asks for one, and for no other."""
+        before, self._detectors = self._detectors, {}
+        for target in targets:
+            if target.outlier:
+                key = (target.host, target.port)
+                known = before.get(key)
+                keep = known is not None and known.policy == target.outlier
+                self._detectors[key] = known if known and keep else Detector(target.outlier, created_at=now)
+
+    def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
+        """Whether the endpoint is out of rotation."""
+        detector = self._detector(target)
+        return detector is not None and detector.is_ejected(endpoint)
+
+    def is_healthy(self, target: Target, endpoints: Sequence[Endpoint]) -> bool:
+        """Whether at least one of the target's endpoints is in rotation."""
+        return any(not self.is_ejected(target, endpoint) for endpoint in endpoints)
+
+    def record(
+        self, target: Target, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float
+    ) -> Ejected | None:
+        """Take one attempt into account; say so if it caused an ejection."""
+        detector = self._detector(target)
+        ejection = detector.record(endpoint, outcome, total=total, now=now) if detector else None
+        if ejection is None:
+            return None
+        return Ejected(
+            target.host,
+            target.port,
+            str(endpoint),
+            ejection.reason.value,
+            ejection.duration_s,
+            ejection.multiplier,
+        )
+
+    def advance(self, now: float) -> list[Returned]:
+        """Do the sweeps that are due; say who came back."""
+        return [
+            Returned(host, port, str(back.endpoint), back.duration_s)
+            for (host, port), detector in self._detectors.items()
+            if detector.next_return is not None
+            for back in detector.advance(now)
+        ]
+
+    def keep_only(self, target: Target, endpoints: Sequence[Endpoint]) -> None:
+        """Forget the target's endpoints that are gone."""
+        if detector := self._detector(target):
+            detector.keep_only(endpoints)
+
+    @property
+    def next_return(self) -> float | None:
+        """When the next ejected endpoint comes back; None while nobody is ejected."""
+        returns = (detector.next_return for detector in self._detectors.values())
+        return min((moment for moment in returns if moment is not None), default=None)
+
+    def _detector(self, target: Target) -> Detector | None:
+        return self._detectors.get((target.host, target.port))

@@ -1,0 +1,145 @@
+"""The hooks: guard, translate, ask, apply."""
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_never
+from weakref import WeakKeyDictionary
+
+from mitmproxy import ctx, exceptions, http, tls
+from mitmproxy.addonmanager import Loader
+
+from llm_fallback.config import Severity, Snapshot, load
+from llm_fallback.events import Ejected, Event, Handled, Returned
+from llm_fallback.mitm import flows, story, virtual_upstream
+from llm_fallback.mitm.carriage import Carriage
+from llm_fallback.upstream.engine import Engine
+
+logger = logging.getLogger("llm-fallback")
+
+
+class LLMFallback:
+    """The addon."""
+
+    name = "llm-fallback"
+
+    def __init__(self) -> None:
+        self._snapshot = Snapshot()
+        # Flows are unhashable by value; by identity they are keys, and are forgotten with the flow.
+        self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
+        rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
+        self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
+        self._uninstall: Callable[[], None] | None = None
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options, and take the place of mitmproxy's upstream connections."""
+        # As strings: mitmproxy drops an addon whose option of another type is given a wrong value.
+        loader.add_option(
+            "llm_config",
+            str,
+            "config",
+            "Mesh YAML: files or folders, separated by commas (LLMProvider, VirtualService, DestinationRule, "
+            "ServiceEntry).",
+        )
+        loader.add_option(
+            "llm_workload",
+            str,
+            "",
+            "Labels of the workload that this proxy stands for, such as app=sleep,version=v1. "
+            "Without them every LLMProvider applies.",
+        )
+        self._uninstall = virtual_upstream.install(self)
+
+    def configure(self, updated: set[str]) -> None:
+        """Check what was set; a bad value changes nothing and says why."""
+        _refuse_what_leaks_or_bypasses(updated)
+        if updated & {"llm_config", "llm_workload"}:
+            self._configure(ctx.options.llm_config, ctx.options.llm_workload)
+
+    def done(self) -> None:
+        """Leave mitmproxy as it was."""
+        if self._uninstall:
+            self._uninstall()
+        self._engine.close()
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Take the client's credentials out of a managed flow before anything else can see them."""
+        if self._snapshot.manages(flow.request.pretty_host):
+            self._held[flow] = flows.hold_credentials(flow, self._snapshot)
+            flow.request.scheme = "https" if flow.client_conn.tls else "http"
+            # The body is read whole: the model is in it, and a retry sends it again.
+            flow.request.stream = False
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Accept CONNECT to a managed host without opening a connection to it."""
+        if self._snapshot.manages(flow.request.host):
+            flow.response = http.Response.make(200)
+            flow.response.headers.clear()
+            flow.response.reason = "Connection established"
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Answer a client's TLS for a managed host without asking the host first."""
+        server = data.context.server
+        if server.address and self._snapshot.manages(server.address[0]):
+            server.tls = False  # or mitmproxy connects now to learn what the host's TLS is like
+
+    def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
+        """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
+        held = self._held.get(flow)
+        snapshot = held.snapshot if held else self._snapshot
+        if not snapshot.manages(flow.request.pretty_host):
+            return None
+        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot))
+
+    def manages_address(self, host: str) -> bool:
+        """Whether mitmproxy never opens connections to the host itself."""
+        return self._snapshot.manages(host)
+
+    def _configure(self, config: str, workload: str) -> None:
+        paths = [Path(part.strip()).expanduser() for part in config.split(",") if part.strip()]
+        loaded = load(paths, os.environ, _labels(workload))
+        errors = [str(finding) for finding in loaded.findings if finding.severity is Severity.ERROR]
+        if loaded.snapshot is None:
+            raise exceptions.OptionsError("llm_config has errors, nothing was changed:\n" + "\n".join(errors))
+        for finding in loaded.findings:
+            logger.log(logging.WARNING if finding.severity is Severity.WARNING else logging.INFO, finding)
+        self._engine.adopt(loaded.snapshot)
+        self._snapshot = loaded.snapshot
+        logger.info("managing %s", ", ".join(loaded.snapshot.routes))
+
+
+def _labels(workload: str) -> dict[str, str] | None:
+    if not workload:
+        return None
+    pairs = [part.partition("=") for part in workload.split(",")]
+    if not all(name.strip() and equals for name, equals, _ in pairs):
+        raise exceptions.OptionsError(
+            f"llm_workload: {workload!r} is not a list of labels; write app=sleep,version=v1"
+        )
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _refuse_what_leaks_or_bypasses(updated: set[str]) -> None:
+    if "mode" in updated and any(mode.startswith("upstream:") for mode in ctx.options.mode):
+        raise exceptions.OptionsError(
+            "mode upstream: is not supported: requests to managed hosts would not go through that proxy"
+        )
+    if "proxy_debug" in updated and ctx.options.proxy_debug:
+        raise exceptions.OptionsError(
+            "proxy_debug is not supported: it logs every byte that clients send, their keys included"
+        )
+
+
+def _log(event: Event) -> None:
+    match event:
+        case Handled():
+            logger.info(story.handled(event))
+        case Ejected():
+            logger.warning(story.ejected(event))
+        case Returned():
+            logger.info(story.returned(event))
+        case _:
+            assert_never(event)

@@ -1,0 +1,261 @@
+"""A server connection that is none: managed flows are fed by our engine through it.
+
+mitmproxy's own upstream connections cannot retry, share nothing between clients, and turn a failed connect
+into an HTML page. So `HttpLayer.get_connection` gives a managed flow a `VirtualUpstream`: an `HttpConnection`
+layer like the one that would speak HTTP/1 to a server, but one that hands the request to an asynchronous
+iterator of answer pieces, and lets those in again as events:
+
+    HttpStream -> RequestHeaders, RequestData, RequestEndOfMessage -> VirtualUpstream
+    VirtualUpstream -> _Run (a hook command) -> ConnectionHandler.hook_task, which iterates over the pieces
+    pieces -> _Arrived (completes the command _Mailbox) -> VirtualUpstream -> ResponseHeaders, ResponseData, ...
+
+An event finds its way to a layer, through TLS and CONNECT layers alike, as the completion of a command that the
+layer has sent up before. `_Mailbox` is that command: it is sent up again for each batch, and ignored at the top
+because it concerns a connection without a transport. It never blocks the layer, so that a client's hang-up
+arrives at once.
+
+All private names of mitmproxy that we rely on are in this module.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mitmproxy import http
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import (
+    GetHttpConnection,
+    GetHttpConnectionCompleted,
+    HttpLayer,
+    HttpStream,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._base import HttpConnection, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.proxy.layers.modes import DestinationKnown
+from mitmproxy.proxy.server import ConnectionHandler
+
+from llm_fallback.upstream.exchange import End, Head, Piece
+
+_MAX_BACKLOG_BYTES = 256 * 1024
+_BACKLOG_POLL_S = 0.02
+
+
+class Carrier(Protocol):
+    """Carries one managed flow."""
+
+    def answer(self, server: Server) -> AsyncIterator[list[Piece]]:
+        """The answer to the flow's request, which is complete; `server` is to be told where it comes from."""
+
+    def response(self, head: Head) -> http.Response:
+        """The flow's response, as its head says."""
+
+    def passing(self, data: bytes) -> None:
+        """Note a piece of the body."""
+
+    def ending(self) -> None:
+        """The answer is about to be over."""
+
+
+class Management(Protocol):
+    """Tells what is managed."""
+
+    def carrier(self, flow: http.HTTPFlow) -> Carrier | None:
+        """Who carries the flow; None leaves it to mitmproxy."""
+
+    def manages_address(self, host: str) -> bool:
+        """Whether connections to the host are never opened by mitmproxy."""
+
+
+class _Mailbox(commands.ConnectionCommand):
+    """The command whose completions carry answer pieces to a layer."""
+
+    def __init__(self, connection: Server, owner: layer.Layer) -> None:
+        super().__init__(connection)
+        self.blocking = owner  # completions are routed back; being no `True`, it blocks nobody
+
+
+@dataclass(repr=False)
+class _Arrived(events.CommandCompleted):
+    """Answer pieces; none if the answer was cancelled."""
+
+    command: _Mailbox
+    reply: list[Piece]
+
+
+@dataclass
+class _Run(commands.StartHook):
+    """Has the connection's handler iterate over an answer, in a task of its own."""
+
+    name = "llm_fallback_answer"
+    blocking = False
+    upstream: "VirtualUpstream"
+
+    async def run(self, handler: ConnectionHandler) -> None:
+        """Let the pieces in, each batch when the client has taken the one before."""
+        upstream = self.upstream
+        try:
+            with handler.timeout_watchdog.disarm():
+                async for pieces in upstream.start():
+                    await handler.server_event(_Arrived(upstream.mailbox, pieces))
+                    await handler.drain_writers()
+                    while upstream.backlog() > _MAX_BACKLOG_BYTES:
+                        await asyncio.sleep(_BACKLOG_POLL_S)
+        except asyncio.CancelledError:
+            # Completes the command, so that no layer keeps a record of it.
+            await handler.server_event(_Arrived(upstream.mailbox, []))
+
+
+class VirtualUpstream(HttpConnection):
+    """The layer in place of an HTTP client connection, for one exchange."""
+
+    def __init__(
+        self, context: Context, server: Server, http_layer: HttpLayer, flow: http.HTTPFlow, carrier: Carrier
+    ) -> None:
+        super().__init__(context, server)
+        self.mailbox = _Mailbox(server, self)
+        self._server = server
+        self._http_layer = http_layer
+        self._flow = flow
+        self._carrier = carrier
+        self._body = bytearray()
+        self._stream_id = 0
+        self._task: asyncio.Task[Any] | None = None
+        self._is_over = False
+
+    async def start(self) -> AsyncIterator[list[Piece]]:
+        """Iterate over the answer in the task that may be cancelled."""
+        self._task = asyncio.current_task()
+        if self._is_over:  # the client left before the task began
+            return
+        async for pieces in self._carrier.answer(self._server):
+            yield pieces
+
+    def backlog(self) -> int:
+        """Bytes that wait for the client's HTTP/2 flow control."""
+        client = self._http_layer.connections.get(self.context.client)
+        if not isinstance(client, Http2Server):
+            return 0
+        return sum(len(chunk.data) for chunk in client.h2_conn.stream_buffers.get(self._stream_id, ()))
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        match event:
+            case _Arrived(reply=pieces):
+                yield from self._let_in(pieces)
+            case RequestHeaders(stream_id=stream_id):
+                self._stream_id = stream_id
+            case RequestData(data=data):
+                self._body += data
+            case RequestEndOfMessage():
+                self._flow.request.data.content = bytes(self._body)
+                yield self.mailbox
+                yield _Run(self)
+            case RequestProtocolError():
+                self._finish()
+                if self._task:
+                    self._task.cancel()
+            case _:
+                pass  # Start; trailers, which no provider reads
+
+    def _let_in(self, pieces: list[Piece]) -> layer.CommandGenerator[None]:
+        for piece in pieces:
+            if self._is_over:
+                return
+            match piece:
+                case bytes():
+                    self._carrier.passing(piece)
+                    yield ReceiveHttp(ResponseData(self._stream_id, piece))
+                case Head():
+                    response = self._carrier.response(piece)
+                    yield ReceiveHttp(ResponseHeaders(self._stream_id, response, not piece.has_body))
+                case End.COMPLETE:
+                    self._finish()
+                    yield ReceiveHttp(ResponseEndOfMessage(self._stream_id))
+                case End.BROKEN:
+                    self._finish()
+                    message = "The provider stopped in the middle of its answer."
+                    yield ReceiveHttp(
+                        ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+                    )
+        if not self._is_over:
+            yield self.mailbox
+
+    def _finish(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._server.state = ConnectionState.CLOSED
+            self._server.timestamp_end = time.time()
+            self._http_layer.connections.pop(self._server, None)
+            self._carrier.ending()
+
+
+def install(management: Management) -> Callable[[], None]:
+    """Have managed flows carried by us from now on; the result undoes it."""
+    own_get_connection = HttpLayer.get_connection
+    own_hook_task = ConnectionHandler.hook_task
+    own_finish_start = DestinationKnown.finish_start
+
+    def get_connection(
+        self: HttpLayer, event: GetHttpConnection, *, reuse: bool = True
+    ) -> layer.CommandGenerator[None]:
+        stream = self.command_sources[event]
+        if not isinstance(stream, HttpStream) or (carrier := management.carrier(stream.flow)) is None:
+            return own_get_connection(self, event, reuse=reuse)
+        return _get_virtual_connection(self, event, stream, carrier)
+
+    def hook_task(self: ConnectionHandler, hook: commands.StartHook) -> Awaitable[None]:
+        return hook.run(self) if isinstance(hook, _Run) else own_hook_task(self, hook)
+
+    def finish_start(self: DestinationKnown) -> layer.CommandGenerator[str | None]:
+        address = self.context.server.address
+        if address and management.manages_address(address[0]):
+            # Reverse and SOCKS proxies open the connection first; ours is never opened.
+            self._handle_event = self.child_layer.handle_event  # type: ignore[method-assign]
+            yield from self.child_layer.handle_event(events.Start())
+            return None
+        return (yield from own_finish_start(self))
+
+    HttpLayer.get_connection = get_connection  # type: ignore[method-assign]
+    ConnectionHandler.hook_task = hook_task  # type: ignore[assignment, method-assign]
+    DestinationKnown.finish_start = finish_start  # type: ignore[method-assign]
+
+    def uninstall() -> None:
+        HttpLayer.get_connection = own_get_connection  # type: ignore[method-assign]
+        ConnectionHandler.hook_task = own_hook_task  # type: ignore[method-assign]
+        DestinationKnown.finish_start = own_finish_start  # type: ignore[method-assign]
+
+    return uninstall
+
+
+def _get_virtual_connection(
+    http_layer: HttpLayer, event: GetHttpConnection, stream: HttpStream, carrier: Carrier
+) -> layer.CommandGenerator[None]:
+    server = Server(address=event.address)
+    server.state, server.timestamp_start = ConnectionState.OPEN, time.time()
+    upstream = VirtualUpstream(http_layer.context.fork(), server, http_layer, stream.flow, carrier)
+    http_layer.connections[server] = upstream
+    stream.start_response_stream = lambda: _start_response_stream(stream)  # type: ignore[method-assign]
+    del http_layer.command_sources[event]
+    yield from http_layer.event_to_child(stream, GetHttpConnectionCompleted(event, (server, None)))
+
+
+def _start_response_stream(stream: HttpStream) -> layer.CommandGenerator[None]:
+    """What mitmproxy's own method does, less its log line for each streamed response."""
+    if response := stream.flow.response:
+        yield SendHttp(ResponseHeaders(stream.stream_id, response, end_stream=False), stream.context.client)
+        stream.server_state = stream.state_stream_response_body

@@ -1,0 +1,177 @@
+"""The HTTP client towards providers: one pool for all clients, and failures in Envoy's words."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from llm_fallback.config.snapshot import Target, Tls
+from llm_fallback.outlier import Endpoint
+from llm_fallback.retry import Failure
+from llm_fallback.rewriting import Outgoing
+from llm_fallback.upstream.tls import client_context
+
+_MAX_HEADER_BYTES = 64 * 1024  # Envoy's limit for all headers is 60 KiB
+_IDLE_S = 60.0
+_ADDED_BY_AIOHTTP = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
+
+
+class AttemptFailed(Exception):  # noqa: N818 - the field's word for it
+    """An attempt that ended before response headers."""
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        super().__init__(detail)
+        self.failure = failure
+
+
+class BodyBroken(Exception):  # noqa: N818 - the field's word for it
+    """A response body that ended before its end."""
+
+
+class UpstreamResponse:
+    """A response whose headers are there and whose body is still to come."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.reason = response.reason or ""
+        # Bytes that are not UTF-8 come back as they were: `surrogateescape` is what mitmproxy uses as well.
+        self.headers = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header."""
+        return self._response.headers.get(name)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole body has been read."""
+        return self._response.content.at_eof()
+
+    async def read(self) -> bytes:
+        """The bytes that are there, waiting for some if there are none; empty at the end.
+
+        Raises BodyBroken if the provider stops before the end.
+        """
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise BodyBroken from error
+
+    def read_ready(self) -> bytes:
+        """The bytes that are there already, perhaps none."""
+        content = self._response.content
+        return b"" if content.exception() else content.read_nowait()
+
+    def read_rest(self) -> bytes:
+        """The bytes that came before a body broke and that nobody has read yet."""
+        # aiohttp keeps them and refuses to give them out; Envoy passes on whatever has arrived.
+        unread: Iterable[bytes] = getattr(self._response.content, "_buffer", ())
+        return b"".join(unread)
+
+    def release(self) -> None:
+        """Give the connection back to the pool if the body is complete, and close it if not."""
+        if self.is_complete:
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class UpstreamClient:
+    """Sends attempts over pooled connections, which all clients of the proxy share."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._contexts: dict[Tls, ssl.SSLContext] = {}
+
+    def prepare(self, targets: Iterable[Target]) -> None:
+        """Build the TLS contexts now: one takes a tenth of a second, which no request should pay."""
+        wanted = {target.tls for target in targets if target.tls}
+        self._contexts = {tls: self._contexts.get(tls) or client_context(tls) for tls in wanted}
+
+    async def send(self, target: Target, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
+        """Send the request and wait for the response headers.
+
+        Raises AttemptFailed if there are none.
+        """
+        session = self._session or self._open()
+        tls = target.tls
+        url = URL.build(
+            scheme="https" if tls else "http", host=endpoint.address, port=endpoint.port, encoded=True
+        )
+        timeout = aiohttp.ClientTimeout(total=None, connect=target.connect_timeout_s)
+        try:
+            response = await session.request(
+                outgoing.method,
+                url.join(URL(outgoing.path, encoded=True)),
+                headers=_with_key(outgoing),
+                data=outgoing.body or None,
+                ssl=self._context(tls) if tls else False,
+                server_hostname=tls.sni if tls else None,
+                allow_redirects=False,
+                timeout=timeout,
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise AttemptFailed(*_diagnose(error)) from None
+        return UpstreamResponse(response)
+
+    def close(self) -> None:
+        """Close all connections; needs the event loop in which they were opened, if there are any."""
+        if self._session:
+            # Begun at once: a task that waits for its turn would be cancelled unstarted by a loop that ends.
+            asyncio.Task(self._session.close(), loop=asyncio.get_running_loop(), eager_start=True)
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_ADDED_BY_AIOHTTP,
+            auto_decompress=False,
+            trust_env=False,  # HTTP_PROXY would lead straight back into this proxy
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+        )
+        return self._session
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        context = self._contexts.get(tls)
+        if context is None:  # an exchange that began before a reload
+            context = self._contexts[tls] = client_context(tls)
+        return context
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _with_key(outgoing: Outgoing) -> CIMultiDict[str]:
+    """The only place where a provider's key becomes part of a request."""
+    headers = CIMultiDict(outgoing.headers)
+    if outgoing.api_key:
+        headers["Authorization"] = f"Bearer {outgoing.api_key.get_secret_value()}"
+    return headers
+
+
+def _diagnose(error: Exception) -> tuple[Failure, str]:
+    """The failure in Envoy's words, and a detail that quotes nothing of the request."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+            return Failure.CONNECT_FAILURE, f"certificate: {reason}"
+        case aiohttp.ClientConnectorSSLError():
+            return Failure.CONNECT_FAILURE, f"TLS: {error.os_error.strerror or type(error.os_error).__name__}"
+        case aiohttp.ClientConnectorDNSError():
+            return Failure.CONNECT_FAILURE, "the name does not resolve"
+        case aiohttp.ClientConnectorError():
+            return Failure.CONNECT_FAILURE, error.os_error.strerror or "no connection"
+        case aiohttp.ConnectionTimeoutError():
+            return Failure.CONNECT_TIMEOUT, "no connection in time"
+        case aiohttp.ClientResponseError():
+            return Failure.PROTOCOL_ERROR, "the answer is not HTTP"
+        case aiohttp.ServerDisconnectedError():
+            return Failure.RESET, "closed before the response"
+        case _:
+            return Failure.RESET, "reset before the response"
