@@ -10,8 +10,8 @@ from llm_fallback.outlier import Detector, Endpoint, Outcome
 class Health:
     """Outlier detection of every target that has it, keyed by host and port.
 
-    The state belongs to the host and port and not to the configuration, so it survives a reload in which they
-    stay; a changed policy starts a new detector. `now` is in seconds of one monotonic clock.
+    The state belongs to host, port and endpoint and not to the configuration, so it survives a reload in
+    which they stay. `now` is in seconds of one monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -24,8 +24,12 @@ class Health:
             if target.outlier:
                 key = (target.host, target.port)
                 known = before.get(key)
-                keep = known is not None and known.policy == target.outlier
-                self._detectors[key] = known if known and keep else Detector(target.outlier, created_at=now)
+                if known is None:
+                    known = Detector(target.outlier, created_at=now)
+                known.policy = target.outlier
+                if not target.per_address:
+                    known.keep_only(target.endpoints)
+                self._detectors[key] = known
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from urllib.parse import unquote
 
 REDACTED = "[redacted]"
 
@@ -10,31 +11,38 @@ _WORDS = frozenset(
     {
         "apikey",
         "auth",
+        "authentication",
         "authorization",
         "cookie",
         "credential",
         "credentials",
         "key",
+        "passwd",
         "password",
         "secret",
+        "sig",
+        "signature",
         "token",
     }
 )
 _NO_SECRETS = frozenset({"idempotency-key", "sec-websocket-key"})
-_WORD = re.compile(r"[a-z0-9]+")
+_WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
+_WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of api_key, api-key and apiKey alike
 
 
 @lru_cache(maxsize=1024)
 def is_credential(name: str) -> bool:
     """Whether a header or query parameter may hold a secret, by its name: it says key, token or the like."""
-    lowered = name.lower()
-    return lowered not in _NO_SECRETS and not _WORDS.isdisjoint(_WORD.findall(lowered))
+    plain = unquote(name)
+    words = {word.lower() for word in _WORD.findall(plain)}
+    return plain.lower() not in _NO_SECRETS and not words.isdisjoint(_WORDS)
 
 
-def redact_header(value: str) -> str:
+def redact_header(name: str, value: str) -> str:
     """The value without its secret, but with the authentication scheme, which helps and is none."""
     scheme, space, _ = value.partition(" ")
-    return f"{scheme} {REDACTED}" if space and scheme.isalpha() else REDACTED
+    has_scheme = name.lower() in _WITH_SCHEME and space and scheme.isalpha()
+    return f"{scheme} {REDACTED}" if has_scheme else REDACTED
 
 
 def redact_query(path: str) -> str:

@@ -59,9 +59,9 @@ class Outgoing:
 
     def shown(self) -> tuple[str, Headers]:
         """Path and headers for people: every credential, the provider's key among them, is redacted."""
-        headers = [(n, redact_header(v) if is_credential(n) else v) for n, v in self.headers]
+        headers = [(n, redact_header(n, v) if is_credential(n) else v) for n, v in self.headers]
         if self.api_key:
-            headers.append(("Authorization", redact_header("Bearer ")))
+            headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
         return redact_query(self.path), tuple(headers)
 
 
@@ -77,7 +77,7 @@ def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None
     body = request.body
     if provider and _is_chat(path, provider):
         headers, body = _body(headers, body, provider)
-    return Outgoing(request.method, path, (("Host", _authority(target)), *headers), body, api_key)
+    return Outgoing(request.method, path, (("Host", _authority(request, target)), *headers), body, api_key)
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
@@ -88,10 +88,11 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     return tuple((n, v) for n, v in fields if n.lower() not in _HOP_BY_HOP and n.lower() not in named)
 
 
-def _authority(target: Target) -> str:
-    """The Host header: a provider is called without a port, like any host on its protocol's own port."""
-    default = target.provider is not None or target.port == (443 if target.tls else 80)
-    return target.host if default else f"{target.host}:{target.port}"
+def _authority(request: OriginalRequest, target: Target) -> str:
+    """The Host header: a provider's own host, and otherwise what the client wrote, as Envoy leaves it."""
+    if target.provider:
+        return target.host
+    return next((value for name, value in request.headers if name.lower() == "host"), request.host)
 
 
 def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
@@ -105,12 +106,11 @@ def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
         or (addressed and before == addressed.path)
     ):
         return f"{provider.path}{question}{query}"
-    if provider.base is None:
+    bases = ["/v1"] if addressed is None or addressed.base is None else ["/v1", addressed.base]
+    under = [base for base in bases if before.startswith(f"{base}/")]
+    if provider.base is None or not under:
         return path
-    for base in (addressed.base if addressed else None, "/v1"):
-        if base is not None and before.startswith(f"{base}/"):
-            return f"{provider.base}{before.removeprefix(base)}{question}{query}"
-    return path
+    return f"{provider.base}{before.removeprefix(max(under, key=len))}{question}{query}"
 
 
 def _is_chat(path: str, provider: Provider) -> bool:

@@ -3,8 +3,9 @@
 A field's own type and range are checked where the field is declared, in `resources`.
 """
 
+import difflib
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,16 @@ from typing import Any
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule, LLMProvider, Resource, ServiceEntry, VirtualService
-from llm_fallback.resources.destinationrule import ClientTlsSettings
+from llm_fallback.resources.destinationrule import (
+    NO_POLICY,
+    ClientTlsSettings,
+    OutlierDetection,
+    TrafficPolicy,
+)
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
 from llm_fallback.resources.virtualservice import Destination
+
+type _Place = tuple[str | int, ...]
 
 
 @dataclass(slots=True)
@@ -44,6 +52,13 @@ class Resources:
         yield from self.destination_rules
         yield from self.virtual_services
         yield from self.service_entries
+
+    def by_age(self) -> list[Written[VirtualService]]:
+        """VirtualServices, oldest first; those without a creation timestamp come last, as they were read."""
+        return sorted(
+            self.virtual_services,
+            key=lambda written: written.resource.metadata.creation_timestamp or "9999",
+        )
 
     def provider_of(self, host: str) -> Written[LLMProvider] | None:
         """The provider with this host."""
@@ -99,10 +114,10 @@ def _entry_hosts_are_unique(resources: Resources) -> Iterator[Finding]:
                 )
 
 
-def _first_virtual_service_wins(resources: Resources) -> Iterator[Finding]:
-    """One VirtualService per host: sidecars do not merge, the first one has the host."""
+def _oldest_virtual_service_wins(resources: Resources) -> Iterator[Finding]:
+    """One VirtualService per host: sidecars do not merge, the oldest one has the host."""
     seen: dict[str, Written[VirtualService]] = {}
-    for written in resources.virtual_services:
+    for written in resources.by_age():
         for index, host in enumerate(written.resource.spec.hosts):
             first = seen.setdefault(host, written)
             if first is not written:
@@ -140,31 +155,81 @@ def _destinations_exist(resources: Resources) -> Iterator[Finding]:
             if destination.host not in ports:
                 yield written.finding(
                     (*path, "host"),
-                    f"no LLMProvider or ServiceEntry has the host {destination.host!r}",
-                    "add one, or correct the name",
+                    "no LLMProvider or ServiceEntry has this host",
+                    _did_you_mean(destination.host, ports) or "add one, or correct the name",
                     "unknown-host",
                 )
             elif destination.port and destination.port.number not in ports[destination.host]:
                 known = ", ".join(str(port) for port in sorted(ports[destination.host]))
                 yield written.finding(
                     (*path, "port", "number"),
-                    f"{destination.host} has no port {destination.port.number}",
+                    "the host has no such port",
                     f"it has {known}",
                     "unknown-port",
                 )
 
 
-def _virtual_service_hosts_exist(resources: Resources) -> Iterator[Finding]:
-    """Every host that a VirtualService routes is one that something describes."""
+def _virtual_service_hosts_are_meant(resources: Resources) -> Iterator[Finding]:
+    """A host that only a VirtualService names is an alias, unless it looks like a slip."""
     ports = _ports_by_host(resources)
     for written in resources.virtual_services:
         for index, host in enumerate(written.resource.spec.hosts):
-            if host not in ports and host not in resources.broken_hosts:
+            known = host in ports or host in resources.broken_hosts
+            if not known and (hint := _did_you_mean(host, ports)):
                 yield written.finding(
                     ("spec", "hosts", index),
-                    f"no LLMProvider or ServiceEntry has the host {host!r}",
-                    "add one, or correct the name",
+                    "no LLMProvider or ServiceEntry has this host",
+                    hint,
                     "unknown-host",
+                    Severity.WARNING,
+                )
+
+
+def _rules_have_a_host(resources: Resources) -> Iterator[Finding]:
+    """A DestinationRule acts on a host that something describes, and on ports that the host has."""
+    ports = _ports_by_host(resources)
+    for written in resources.destination_rules:
+        spec = written.resource.spec
+        if spec.host in resources.broken_hosts:
+            continue
+        if spec.host not in ports:
+            yield written.finding(
+                ("spec", "host"),
+                "has no effect: no LLMProvider or ServiceEntry has this host",
+                _did_you_mean(spec.host, ports) or "correct the name, or remove the rule",
+                "unknown-host",
+                Severity.WARNING,
+            )
+            continue
+        for index, entry in enumerate(_policy(written.resource).port_level_settings):
+            if entry.port.number not in ports[spec.host]:
+                known = ", ".join(str(port) for port in sorted(ports[spec.host]))
+                yield written.finding(
+                    ("spec", "trafficPolicy", "portLevelSettings", index, "port", "number"),
+                    "has no effect: the host has no such port",
+                    f"it has {known}",
+                    "unknown-port",
+                    Severity.WARNING,
+                )
+
+
+def _deprecated_thresholds_have_an_effect(resources: Resources) -> Iterator[Finding]:
+    """`consecutiveErrors` is accepted by Istio and ignored."""
+    for written in resources.destination_rules:
+        policy = _policy(written.resource)
+        places: list[tuple[_Place, OutlierDetection | None]] = [((), policy.outlier_detection)]
+        places += [
+            (("portLevelSettings", i), entry.outlier_detection)
+            for i, entry in enumerate(policy.port_level_settings)
+        ]
+        for place, outlier in places:
+            if outlier and outlier.consecutive_errors is not None:
+                yield written.finding(
+                    ("spec", "trafficPolicy", *place, "outlierDetection", "consecutiveErrors"),
+                    "has no effect",
+                    "write consecutive5xxErrors",
+                    "no-effect",
+                    Severity.WARNING,
                 )
 
 
@@ -233,6 +298,20 @@ def _authorities_can_be_read(resources: Resources) -> Iterator[Finding]:
                 )
 
 
+def _names_are_checked_alike(resources: Resources) -> Iterator[Finding]:
+    """With an explicit `sni` and no `subjectAltNames`, Istio checks no name at all; here one is checked."""
+    for written in resources.destination_rules:
+        for path, tls in _tls_settings(written.resource):
+            if tls.sni and tls.sni != written.resource.spec.host and not tls.subject_alt_names:
+                yield written.finding(
+                    (*path, "sni"),
+                    "is sent as it is; the certificate is checked against the host (the mesh checks no name)",
+                    "",
+                    "stricter-name-check",
+                    Severity.INFO,
+                )
+
+
 def _keys_travel_encrypted(resources: Resources) -> Iterator[Finding]:
     """A custom rule that lost its tls block would send the provider's key in clear text."""
     for written in resources.destination_rules:
@@ -254,15 +333,18 @@ _QUESTIONS: Sequence[Callable[[Resources], Iterator[Finding]]] = (
     _names_are_unique,
     _provider_hosts_are_unique,
     _entry_hosts_are_unique,
-    _first_virtual_service_wins,
+    _oldest_virtual_service_wins,
     _first_destination_rule_wins,
     _destinations_exist,
-    _virtual_service_hosts_exist,
+    _virtual_service_hosts_are_meant,
+    _rules_have_a_host,
+    _deprecated_thresholds_have_an_effect,
     _weights_send_somewhere,
     _rules_can_be_reached,
     _fallback_cases_have_an_effect,
     _rules_of_providers_count,
     _authorities_can_be_read,
+    _names_are_checked_alike,
     _keys_travel_encrypted,
 )
 
@@ -275,9 +357,6 @@ def _ports_by_host(resources: Resources) -> dict[str, set[int]]:
     return ports
 
 
-type _Place = tuple[str | int, ...]
-
-
 def _destinations(service: VirtualService) -> Iterator[tuple[_Place, Destination]]:
     for i, rule in enumerate(service.spec.http):
         for j, entry in enumerate(rule.route):
@@ -287,9 +366,18 @@ def _destinations(service: VirtualService) -> Iterator[tuple[_Place, Destination
                 yield (*path, "fallback", "target"), entry.fallback.target
 
 
+def _policy(rule: DestinationRule) -> TrafficPolicy:
+    return rule.spec.traffic_policy or NO_POLICY
+
+
+def _did_you_mean(host: str, hosts: Iterable[str]) -> str:
+    close = difflib.get_close_matches(host, hosts, n=1, cutoff=0.8)
+    return f"did you mean {close[0]}?" if close else ""
+
+
 def _policies(rule: DestinationRule) -> Iterator[tuple[_Place, ClientTlsSettings | None]]:
     """The policy that stands for port 80, the port of every provider."""
-    policy = rule.spec.traffic_policy
+    policy = _policy(rule)
     for index, entry in enumerate(policy.port_level_settings):
         if entry.port.number == 80:
             yield ("spec", "trafficPolicy", "portLevelSettings", index), entry.tls
@@ -298,7 +386,7 @@ def _policies(rule: DestinationRule) -> Iterator[tuple[_Place, ClientTlsSettings
 
 
 def _tls_settings(rule: DestinationRule) -> Iterator[tuple[_Place, ClientTlsSettings]]:
-    policy = rule.spec.traffic_policy
+    policy = _policy(rule)
     if policy.tls:
         yield ("spec", "trafficPolicy", "tls"), policy.tls
     for index, entry in enumerate(policy.port_level_settings):
@@ -312,7 +400,7 @@ def _authority_problem(name: str) -> str | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(Path(name))
     except ssl.SSLError:
-        return f"{name} holds no certificates"
+        return "the file holds no certificates"
     except OSError as error:
-        return f"{name} cannot be read: {error.strerror}"
+        return f"the file cannot be read: {error.strerror}"
     return None

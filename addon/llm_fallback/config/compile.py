@@ -17,6 +17,7 @@ from llm_fallback.config.validate import Written
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from llm_fallback.resources import DestinationRule, LLMProvider, VirtualService
 from llm_fallback.resources.destinationrule import (
+    NO_POLICY,
     ClientTlsSettings,
     OutlierDetection,
     PortTrafficPolicy,
@@ -64,7 +65,7 @@ def build(resources: Resources, workload: dict[str, str] | None = None) -> Snaps
         for host in hosts
     }
     routes = {host: _own_route(host) for host in hosts}
-    routes.update(_routes(resources.virtual_services))
+    routes.update(_routes(resources.by_age()))
     return Snapshot(services, routes)
 
 
@@ -76,14 +77,15 @@ def _selects(provider: LLMProvider, workload: dict[str, str] | None) -> bool:
 def _first_by_host(rules: Iterable[Written[DestinationRule]]) -> dict[str, TrafficPolicy]:
     found: dict[str, TrafficPolicy] = {}
     for written in rules:
-        found.setdefault(written.resource.spec.host, written.resource.spec.traffic_policy)
+        if policy := written.resource.spec.traffic_policy:
+            found.setdefault(written.resource.spec.host, policy)
     return found
 
 
 def _policy(rule: TrafficPolicy | None, owner: LLMProvider | None) -> TrafficPolicy:
     if owner and not (rule and owner.has_custom_destination_rule):
         return _GENERATED_POLICY
-    return rule or TrafficPolicy()
+    return rule or NO_POLICY
 
 
 def _service(

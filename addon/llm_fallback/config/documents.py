@@ -6,7 +6,7 @@ field, and because duplicate keys, cycles and alias bombs have to be findings to
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -37,15 +37,12 @@ class Document:
     """One YAML document: its mapping, and the line on which each path in it begins."""
 
     file: str
+    name: str
+    """`Kind/name`, as findings call a resource; as written, so that no variable's value is in it."""
     value: dict[str, Any]
     lines: Mapping[Path, int]
-
-    @property
-    def name(self) -> str:
-        """`Kind/name`, as findings call a resource."""
-        metadata = self.value.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, dict) else None
-        return f"{self.value.get('kind', '?')}/{name or '?'}"
+    is_broken: bool = False
+    """Whether its syntax has been reported; then the value holds what could be read."""
 
     def line(self, path: Path) -> int:
         """The line of the path, or of the nearest place above it that was written."""
@@ -88,6 +85,9 @@ def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document
     """The document with `${NAME}` replaced by environment variables, and the ones that are missing."""
     findings: list[Finding] = []
 
+    def complain(path: Path, problem: str, hint: str, code: str) -> None:
+        findings.append(document.finding(path, problem, hint, code))
+
     def walk(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
             return {key: walk(item, (*path, key)) for key, item in value.items()}
@@ -98,20 +98,27 @@ def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document
         for name in _VARIABLE.findall(value):
             if not environment.get(name):
                 state = "is empty" if name in environment else "is not set"
-                findings.append(
-                    document.finding(
-                        path,
-                        f"environment variable {name} {state}",
-                        f"export {name}=... before starting, or write the value here",
-                        "missing-variable",
-                    )
-                )
+                hint = f"export {name}=... before starting, or write the value here"
+                complain(path, f"environment variable {name} {state}", hint, "missing-variable")
+        if "${" in _VARIABLE.sub("", value):
+            hint = "write ${NAME}, with letters, digits and underscores in the name"
+            complain(path, "not a reference to an environment variable", hint, "invalid-variable")
         return Expanded(_VARIABLE.sub(lambda match: environment.get(match[1], ""), value))
 
-    return Document(document.file, walk(document.value, ()), document.lines), findings
+    return replace(document, value=walk(document.value, ())), findings
+
+
+def _check_depth(text: bytes) -> None:
+    """Raise RecursionError for what would overflow the stack: libyaml composes by recursion."""
+    depth = 0
+    for event in yaml.parse(text, _ManifestLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise RecursionError
 
 
 def _compose(text: bytes) -> Iterator[tuple[Any, yaml.Node]]:
+    _check_depth(text)
     loader = _ManifestLoader(text)
     try:
         while loader.check_node():
@@ -129,14 +136,15 @@ def _document(file: str, composed: tuple[Any, yaml.Node], findings: list[Finding
     walk = _Walk(file, loader)
     value = walk.value(node, ())
     findings.extend(walk.findings)
-    if walk.findings:
-        return None
     if not isinstance(value, dict):
         findings.append(
             _syntax(file, node.start_mark.line + 1, "a document is a mapping with apiVersion and kind")
         )
         return None
-    return Document(file, value, walk.lines)
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    resource = f"{value.get('kind', '?')}/{name or '?'}"
+    return Document(file, resource, value, walk.lines, is_broken=bool(walk.findings))
 
 
 @dataclass(slots=True)
@@ -147,10 +155,12 @@ class _Walk:
     loader: Any
     lines: dict[Path, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    visits: int = 0
     overflow: bool = False
 
     def value(self, node: yaml.Node, path: Path) -> Any:
-        if len(path) > _MAX_DEPTH or len(self.lines) > _MAX_VALUES:
+        self.visits += 1
+        if len(path) > _MAX_DEPTH or self.visits > _MAX_VALUES:
             return self._too_much(node)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
@@ -161,8 +171,8 @@ class _Walk:
             return self.loader.construct_object(node)
         except yaml.MarkedYAMLError as error:
             return self._problem(node, f"not valid YAML: {error.problem}")
-        except ValueError:
-            return self._problem(node, "not valid YAML: a number or tag that cannot be read")
+        except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
+            return self._problem(node, "not valid YAML: a value that is not what its tag says")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -176,7 +186,7 @@ class _Walk:
             elif key in result:
                 self._problem(key_node, f"duplicate key {key!r}", "duplicate-key", "keep one of them")
             else:
-                self.lines[*path, key] = key_node.start_mark.line + 1
+                self.lines.setdefault((*path, key), key_node.start_mark.line + 1)
                 result[key] = self.value(value_node, (*path, key))
         for merge in merges:
             source = self.value(merge, path)

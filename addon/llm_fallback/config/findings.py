@@ -30,7 +30,8 @@ class Finding:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         hint = f" ({self.hint})" if self.hint else ""
         where = [part for part in (place, self.resource, self.field) if part]
-        return f"{': '.join([*where, self.problem])}{hint} [{self.code}]"
+        text = f"{': '.join([*where, self.problem])}{hint} [{self.code}]"
+        return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:

@@ -9,8 +9,10 @@ from llm_fallback.config.checks import Resources, check
 from llm_fallback.config.compile import build
 from llm_fallback.config.findings import Finding, Severity, has_errors
 from llm_fallback.config.snapshot import Snapshot
-from llm_fallback.config.validate import kind_of, validate
+from llm_fallback.config.validate import Written, kind_of, validate
+from llm_fallback.resources import LLMProvider, Resource, ServiceEntry
 
+_DESCRIBING_KINDS = frozenset({LLMProvider.__name__, ServiceEntry.__name__})
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
@@ -69,27 +71,36 @@ def _read(file: Path, environment: Mapping[str, str], resources: Resources, find
     skipped = 0
     for document in parsed:
         kind = kind_of(document)
-        if kind is None:
+        if document.is_broken:
+            resources.broken_hosts |= _hosts_of(document)
+        elif kind is None:
             skipped += 1
         elif isinstance(kind, Finding):
             findings.append(kind)
+            resources.broken_hosts |= _hosts_of(document)
         else:
-            expanded, missing = documents.expand(document, environment)
-            findings.extend(missing)
-            validated = validate(kind, expanded)
-            if isinstance(validated, list):
-                absent = {(finding.line, finding.field) for finding in missing}
-                findings.extend(f for f in validated if (f.line, f.field) not in absent)
-                resources.broken_hosts |= _hosts_of(expanded)
-            else:
-                resources.add(validated)
+            findings.extend(_take_in(kind, document, environment, resources))
     return skipped
+
+
+def _take_in(
+    kind: type[Resource], document: documents.Document, environment: Mapping[str, str], resources: Resources
+) -> Iterator[Finding]:
+    expanded, missing = documents.expand(document, environment)
+    yield from missing
+    validated = validate(kind, expanded)
+    if isinstance(validated, Written):
+        resources.add(validated)
+        return
+    reported = {(finding.line, finding.field) for finding in missing}
+    yield from (finding for finding in validated if (finding.line, finding.field) not in reported)
+    resources.broken_hosts |= _hosts_of(expanded)
 
 
 def _hosts_of(document: documents.Document) -> set[str]:
     """The hosts that a broken resource was meant to describe: routes to them are not to blame."""
     spec = document.value.get("spec")
-    if not isinstance(spec, dict):
+    if not isinstance(spec, dict) or document.value.get("kind") not in _DESCRIBING_KINDS:
         return set()
     hosts = spec.get("hosts")
     named = [spec.get("host"), *(hosts if isinstance(hosts, list) else [])]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from llm_fallback.config.documents import Document, Path, dotted
@@ -24,6 +24,8 @@ _WANTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_MAX_SHOWN_BITS = 64
+_MAX_SHOWN_CHARACTERS = 80
 _GIVEN = {
     bool: "a boolean",
     int: "a number",
@@ -100,7 +102,8 @@ def _finding(kind: type[Resource], document: Document, details: ErrorDetails) ->
 def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, str]:
     """Problem, hint and code of one pydantic error."""
     context = details.get("ctx", {})
-    given = SecretStr("") if _SECRET_FIELDS.intersection(map(str, path)) else details["input"]
+    given = details["input"]
+    shown = "" if _SECRET_FIELDS.intersection(map(str, path)) else _quoted(given)
     match details["type"]:
         case "extra_forbidden":
             return _unknown_field(kind, path)
@@ -108,10 +111,10 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
             return "is required", "", "missing-field"
         case "value_error":
             problem, _, hint = str(context["error"]).partition("; ")
-            return f"{_quoted(given)}{problem}", hint, "invalid-value"
+            return f"{shown}{problem}", hint, "invalid-value"
         case "enum":
             return (
-                f"{_quoted(given)}not one of the values that are supported",
+                f"{shown}not one of the values that are supported",
                 f"write {context['expected']}",
                 "invalid-value",
             )
@@ -175,12 +178,19 @@ def _models_in(annotation: Any) -> Iterator[type[Model]]:
 
 def _quoted(given: object) -> str:
     """The value as it was written, unless it might be a secret."""
-    secret = isinstance(given, (Expanded, SecretStr))
-    return f"{given!r}: " if isinstance(given, (str, int, float)) and not secret else ""
+    if isinstance(given, Expanded) or not isinstance(given, (str, int, float)):
+        return ""
+    return f"{_brief(given)}: "
 
 
 def _but(given: object) -> str:
-    return f", not {given}" if isinstance(given, int) else ""
+    return f", not {_brief(given)}" if isinstance(given, int) else ""
+
+
+def _brief(given: str | float) -> str:
+    if isinstance(given, int) and given.bit_length() > _MAX_SHOWN_BITS:
+        return "a huge number"  # which Python may refuse to write in decimal
+    return repr(given[:_MAX_SHOWN_CHARACTERS] if isinstance(given, str) else given)
 
 
 def _nearest(name: str, names: Sequence[str] | dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ class LLMFallback:
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
         self._uninstall: Callable[[], None] | None = None
+        self._is_running = False
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and take the place of mitmproxy's upstream connections."""
@@ -55,9 +56,19 @@ class LLMFallback:
 
     def configure(self, updated: set[str]) -> None:
         """Check what was set; a bad value changes nothing and says why."""
-        _refuse_what_leaks_or_bypasses(updated)
-        if updated & {"llm_config", "llm_workload"}:
-            self._configure(ctx.options.llm_config, ctx.options.llm_workload)
+        try:
+            _refuse_what_leaks_or_bypasses(updated)
+            if updated & {"llm_config", "llm_workload"}:
+                self._configure(ctx.options.llm_config, ctx.options.llm_workload)
+        except exceptions.OptionsError as error:
+            if self._is_running:
+                raise  # mitmproxy takes the change back and shows the message
+            for line in str(error).splitlines():
+                logger.error(line)  # noqa: TRY400 - a message, no traceback; it ends the start with status 1
+
+    def running(self) -> None:
+        """From now on, a bad option is taken back; until now, it ended the start."""
+        self._is_running = True
 
     def done(self) -> None:
         """Leave mitmproxy as it was."""
@@ -67,7 +78,7 @@ class LLMFallback:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
-        if self._snapshot.manages(flow.request.pretty_host):
+        if self._snapshot.manages(flows.host_of(flow.request)):
             self._held[flow] = flows.hold_credentials(flow, self._snapshot)
             flow.request.scheme = "https" if flow.client_conn.tls else "http"
             # The body is read whole: the model is in it, and a retry sends it again.
@@ -90,7 +101,7 @@ class LLMFallback:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
         held = self._held.get(flow)
         snapshot = held.snapshot if held else self._snapshot
-        if not snapshot.manages(flow.request.pretty_host):
+        if not snapshot.manages(flows.host_of(flow.request)):
             return None
         return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot))
 
@@ -103,7 +114,7 @@ class LLMFallback:
         loaded = load(paths, os.environ, _labels(workload))
         errors = [str(finding) for finding in loaded.findings if finding.severity is Severity.ERROR]
         if loaded.snapshot is None:
-            raise exceptions.OptionsError("llm_config has errors, nothing was changed:\n" + "\n".join(errors))
+            raise exceptions.OptionsError("\n".join(errors))
         for finding in loaded.findings:
             logger.log(logging.WARNING if finding.severity is Severity.WARNING else logging.INFO, finding)
         self._engine.adopt(loaded.snapshot)
@@ -133,13 +144,30 @@ def _refuse_what_leaks_or_bypasses(updated: set[str]) -> None:
         )
 
 
+def _print(line: str) -> None:
+    """Say a line among the flows.
+
+    mitmdump's dumper prints it as it prints flows, so that `flow_detail` and `-q` silence both; a log record,
+    which mitmproxy offers to all its addons, costs as much as two of its hooks. Elsewhere it is logged.
+    """
+    dumper = ctx.master.addons.get("dumper")
+    if dumper is None:
+        logger.info(line)
+    elif ctx.options.flow_detail > 0:
+        dumper.echo(line)
+
+
 def _log(event: Event) -> None:
     match event:
         case Handled():
-            logger.info(story.handled(event))
+            _print(story.handled(event))
         case Ejected():
             logger.warning(story.ejected(event))
         case Returned():
             logger.info(story.returned(event))
         case _:
             assert_never(event)
+
+
+addon = LLMFallback()
+"""The one of this process: mitmproxy loads a script anew when its file changes, and health survives that."""

@@ -1,8 +1,5 @@
 """One managed flow on its way: the engine's view of it, and what the flow shows meanwhile."""
 
-from collections.abc import AsyncIterator
-from dataclasses import asdict
-
 from mitmproxy import http
 from mitmproxy.connection import Server
 
@@ -12,7 +9,7 @@ from llm_fallback.mitm import flows, story
 from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.engine import Engine
-from llm_fallback.upstream.exchange import Head, Piece
+from llm_fallback.upstream.exchange import Exchange, Head
 
 METADATA = "llm_fallback"
 """The key of the decision in `flow.metadata`: plain data, so that it is saved with the flow."""
@@ -29,15 +26,18 @@ class Carriage:
         self._flow = flow
         self._held = held
         self._server: Server | None = None
-        self._closes_client = "close" in flow.request.headers.get("connection", "").lower()
+        self._closes_client = False
         self._body: list[bytes] = []
         self._size = 0
 
-    def answer(self, server: Server) -> AsyncIterator[list[Piece]]:
-        """The answer to the flow's request."""
+    def exchange(self, server: Server) -> Exchange:
+        """The exchange for the flow's request."""
         self._server = server
         request = flows.original(self._flow, self._held)
-        return self._engine.handle(self._held.snapshot, request, self)
+        self._closes_client = any(
+            n.lower() == "connection" and "close" in v.lower() for n, v in request.headers
+        )
+        return self._engine.exchange(self._held.snapshot, request, self)
 
     def response(self, head: Head) -> http.Response:
         """The flow's response; a client that wants the connection closed is told that it will be."""
@@ -65,5 +65,5 @@ class Carriage:
 
     def handled(self, event: Handled) -> None:
         """Say why, on the flow."""
-        self._flow.metadata[METADATA] = asdict(event)
+        self._flow.metadata[METADATA] = story.as_data(event)
         self._flow.comment = story.summary(event)

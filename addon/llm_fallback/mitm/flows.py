@@ -6,6 +6,7 @@ that no view, file or log that is made from the flow can hold them.
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
@@ -17,58 +18,75 @@ from llm_fallback.redaction import REDACTED, is_credential, redact_header, redac
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing
 from llm_fallback.upstream.exchange import Head
 
+type _Fields = tuple[tuple[bytes, bytes], ...]
+
+_REDACTED = REDACTED.encode()
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Held:
     """What is kept for a flow outside of it: the client's credentials, and the snapshot it began with."""
 
     snapshot: Snapshot
-    credentials: Headers
-    path: str
-    shown_path: str
+    credentials: _Fields
+    path: bytes
+    shown_path: bytes
+
+
+def host_of(request: http.Request) -> str:
+    """The host that the client wants: authority or Host header, as Envoy matches virtual hosts."""
+    authority = request.data.authority or _first(request, b"host")
+    if not authority:
+        return request.data.host
+    if authority.endswith(b"]"):  # an IPv6 address without a port
+        return authority[1:-1].decode("latin-1")
+    host, colon, port = authority.rpartition(b":")
+    return (host.strip(b"[]") if colon and port.isdigit() else authority).decode("latin-1")
 
 
 def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot) -> Held:
-    """Take the client's credentials out of the flow; placeholders stay."""
-    request = flow.request
-    credentials = [(n, v) for n, v in request.headers.items(multi=True) if is_credential(n)]
-    for name in {name for name, _ in credentials}:
-        request.headers.set_all(name, [redact_header(v) for v in request.headers.get_all(name)])
-    path = request.path
-    shown_path = redact_query(path)
-    if shown_path != path:
-        request.path = shown_path
-    genuine = tuple((n, v) for n, v in credentials if not v.endswith(REDACTED))
-    return Held(snapshot, genuine, path, shown_path)
+    """Take the client's credentials out of the flow."""
+    data = flow.request.data
+    credentials = tuple(field for field in data.headers.fields if _is_credential(field[0]))
+    if credentials:
+        data.headers.fields = tuple(
+            (n, _redact(n, v)) if _is_credential(n) else (n, v) for n, v in data.headers.fields
+        )
+    path = data.path
+    if b"?" in path:
+        data.path = encode(redact_query(decode(path)))
+    genuine = tuple((n, v) for n, v in credentials if not v.endswith(_REDACTED))
+    return Held(snapshot, genuine, path, data.path)
 
 
 def original(flow: http.HTTPFlow, held: Held) -> OriginalRequest:
     """The request as the client sent it, with what addons and people have changed in it since."""
-    request = flow.request
-    headers = [(n, v) for n, v in request.headers.items(multi=True) if not v.endswith(REDACTED)]
-    overridden = {name.lower() for name, _ in headers if is_credential(name)}
-    headers += [(n, v) for n, v in held.credentials if n.lower() not in overridden]
-    path = held.path if request.path == held.shown_path else request.path
-    body = request.raw_content or b""
-    return OriginalRequest(request.method, request.pretty_host, request.port, path, tuple(headers), body)
+    request, data = flow.request, flow.request.data
+    fields = data.headers.fields
+    if held.credentials:
+        fields = tuple(field for field in fields if not field[1].endswith(_REDACTED))
+        overridden = {name.lower() for name, _ in fields if _is_credential(name)}
+        fields += tuple(field for field in held.credentials if field[0].lower() not in overridden)
+    headers = tuple((decode(n), decode(v)) for n, v in fields)
+    path = held.path if data.path == held.shown_path else data.path
+    return OriginalRequest(
+        request.method, host_of(request), data.port, decode(path), headers, data.content or b""
+    )
 
 
 def show_request(
     flow: http.HTTPFlow, server: Server, outgoing: Outgoing, target: Target, endpoint: Endpoint
 ) -> None:
     """Make the flow show what is sent, and the server connection where to; credentials are redacted."""
-    request = flow.request.data
+    data = flow.request.data
     path, headers = outgoing.shown()
-    request.host, request.port = target.host, endpoint.port
-    request.scheme = b"https" if target.tls else b"http"
-    request.authority = b""
-    request.path = path.encode("utf-8", "surrogateescape")
-    request.headers = http.Headers(
-        [(n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape")) for n, v in headers]
-    )
-    if outgoing.body:
-        request.headers["content-length"] = str(len(outgoing.body))
-    request.content = outgoing.body
+    data.host, data.port = target.host, endpoint.port
+    data.scheme = b"https" if target.tls else b"http"
+    data.authority = b""
+    data.path = encode(path)
+    length = (("Content-Length", str(len(outgoing.body))),) if outgoing.body else ()
+    data.headers = _headers((*headers, *length))
+    data.content = outgoing.body
     server.state = ConnectionState.CLOSED  # an open connection's address cannot be changed
     server.address = (endpoint.address, endpoint.port)
     server.state = ConnectionState.OPEN
@@ -78,17 +96,40 @@ def show_request(
 
 def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:
     """The response that the client gets, framed for the client's own HTTP version."""
-    request = flow.request
-    headers = http.Headers(
-        [
-            (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape"))
-            for n, v in head.headers
-        ]
-    )
-    if head.has_body and "content-length" not in headers and request.data.http_version == b"HTTP/1.1":
-        headers["transfer-encoding"] = "chunked"
+    headers = head.headers
+    has_length = any(name.lower() == "content-length" for name, _ in headers)
+    if head.has_body and not has_length and flow.request.data.http_version == b"HTTP/1.1":
+        headers = (*headers, ("transfer-encoding", "chunked"))
     reason = (head.reason or status_codes.RESPONSES.get(head.status, "")).encode("latin-1", "replace")
-    now = time.time()
-    response = http.Response(b"HTTP/1.1", head.status, reason, headers, None, None, now, None)
+    response = http.Response(
+        b"HTTP/1.1", head.status, reason, _headers(headers), None, None, time.time(), None
+    )
     response.stream = not head.is_local
     return response
+
+
+def encode(text: str) -> bytes:
+    """Header text as bytes; those that were no UTF-8 come back as they were."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(raw: bytes) -> str:
+    """Header bytes as text, undone by `encode`."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _headers(headers: Headers) -> http.Headers:
+    return http.Headers([(encode(name), encode(value)) for name, value in headers])
+
+
+def _first(request: http.Request, wanted: bytes) -> bytes:
+    return next((value for name, value in request.data.headers.fields if name.lower() == wanted), b"")
+
+
+@lru_cache(maxsize=1024)
+def _is_credential(name: bytes) -> bool:
+    return is_credential(decode(name))
+
+
+def _redact(name: bytes, value: bytes) -> bytes:
+    return encode(redact_header(decode(name), decode(value)))

@@ -1,13 +1,15 @@
 """What people read about a request: one line in the log, one comment on the flow. Pure."""
 
+from typing import Any
+
 from llm_fallback.events import Attempted, Ejected, Handled, Returned
 
 
 def handled(event: Handled) -> str:
-    """`POST a.com fallback-route -> b.com:80 (fallback, a.com:80 is ejected): 200 in 35 ms; 200 - 36 ms`."""
-    flags = ",".join(event.flags) or "-"
+    """One request in one line: route, target, attempts, status, Envoy's response flags if any, duration."""
     status = "no answer" if event.status is None else str(event.status)
-    return f"{event.method} {event.host} {summary(event)} | {status} {flags} {_ms(event.duration_s)}"
+    outcome = " ".join([status, *([",".join(event.flags)] if event.flags else [])])
+    return f"{event.method} {event.host} {summary(event)} | {outcome} in {_ms(event.duration_s)}"
 
 
 def summary(event: Handled) -> str:
@@ -15,6 +17,22 @@ def summary(event: Handled) -> str:
     instead = f" instead of {event.instead_of}, which is ejected" if event.instead_of else ""
     attempts = ", then ".join(_attempt(attempt) for attempt in event.attempts) or "no attempt"
     return f"{event.route} -> {event.target}{instead} | {attempts}"
+
+
+def as_data(event: Handled) -> dict[str, Any]:
+    """The decision as plain data, the only kind that can be saved with a flow."""
+    return {
+        "route": event.route,
+        "host": event.host,
+        "target": event.target,
+        "instead_of": event.instead_of,
+        "attempts": [
+            {"endpoint": a.endpoint, "result": a.result, "duration_s": a.duration_s} for a in event.attempts
+        ],
+        "status": event.status,
+        "flags": [str(flag) for flag in event.flags],
+        "duration_s": event.duration_s,
+    }
 
 
 def ejected(event: Ejected) -> str:

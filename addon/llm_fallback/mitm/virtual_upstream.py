@@ -2,24 +2,24 @@
 
 mitmproxy's own upstream connections cannot retry, share nothing between clients, and turn a failed connect
 into an HTML page. So `HttpLayer.get_connection` gives a managed flow a `VirtualUpstream`: an `HttpConnection`
-layer like the one that would speak HTTP/1 to a server, but one that hands the request to an asynchronous
-iterator of answer pieces, and lets those in again as events:
+layer like the one that would speak HTTP/1 to a server, but one that hands the request to an exchange of our
+engine, and lets the pieces of its answer in again as events:
 
     HttpStream -> RequestHeaders, RequestData, RequestEndOfMessage -> VirtualUpstream
-    VirtualUpstream -> _Run (a hook command) -> ConnectionHandler.hook_task, which iterates over the pieces
-    pieces -> _Arrived (completes the command _Mailbox) -> VirtualUpstream -> ResponseHeaders, ResponseData, ...
+    VirtualUpstream -> _Run (a hook command) -> ConnectionHandler.hook_task, which fetches pieces
+    pieces -> _Arrived (completes _Mailbox) -> VirtualUpstream -> ResponseHeaders, ResponseData, ...
 
-An event finds its way to a layer, through TLS and CONNECT layers alike, as the completion of a command that the
-layer has sent up before. `_Mailbox` is that command: it is sent up again for each batch, and ignored at the top
-because it concerns a connection without a transport. It never blocks the layer, so that a client's hang-up
-arrives at once.
+An event finds its way to a layer, through TLS and CONNECT layers alike, as the completion of a command that
+the layer has sent up before. `_Mailbox` is that command: it is sent up again for each batch, and ignored at
+the top because it concerns a connection without a transport. It never blocks the layer, so that a client's
+hang-up arrives at once.
 
 All private names of mitmproxy that we rely on are in this module.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.modes import DestinationKnown
 from mitmproxy.proxy.server import ConnectionHandler
 
-from llm_fallback.upstream.exchange import End, Head, Piece
+from llm_fallback.upstream.exchange import End, Exchange, Head, Piece
 
 _MAX_BACKLOG_BYTES = 256 * 1024
 _BACKLOG_POLL_S = 0.02
@@ -59,8 +59,8 @@ _BACKLOG_POLL_S = 0.02
 class Carrier(Protocol):
     """Carries one managed flow."""
 
-    def answer(self, server: Server) -> AsyncIterator[list[Piece]]:
-        """The answer to the flow's request, which is complete; `server` is to be told where it comes from."""
+    def exchange(self, server: Server) -> Exchange:
+        """The exchange for the flow's request, which is complete; `server` is to be told whom it is with."""
 
     def response(self, head: Head) -> http.Response:
         """The flow's response, as its head says."""
@@ -100,7 +100,7 @@ class _Arrived(events.CommandCompleted):
 
 @dataclass
 class _Run(commands.StartHook):
-    """Has the connection's handler iterate over an answer, in a task of its own."""
+    """Has the connection's handler fetch an answer, in a task of its own."""
 
     name = "llm_fallback_answer"
     blocking = False
@@ -109,16 +109,18 @@ class _Run(commands.StartHook):
     async def run(self, handler: ConnectionHandler) -> None:
         """Let the pieces in, each batch when the client has taken the one before."""
         upstream = self.upstream
+        exchange = upstream.begin(asyncio.current_task())
         try:
             with handler.timeout_watchdog.disarm():
-                async for pieces in upstream.start():
-                    await handler.server_event(_Arrived(upstream.mailbox, pieces))
+                while not (exchange.is_over or upstream.is_over):
+                    await handler.server_event(_Arrived(upstream.mailbox, await exchange.pieces()))
                     await handler.drain_writers()
-                    while upstream.backlog() > _MAX_BACKLOG_BYTES:
+                    while upstream.backlog() > _MAX_BACKLOG_BYTES:  # noqa: ASYNC110 - nobody sets an event
                         await asyncio.sleep(_BACKLOG_POLL_S)
-        except asyncio.CancelledError:
-            # Completes the command, so that no layer keeps a record of it.
-            await handler.server_event(_Arrived(upstream.mailbox, []))
+        finally:
+            exchange.close()
+            if not upstream.is_over:
+                await handler.server_event(_Arrived(upstream.mailbox, [End.BROKEN]))
 
 
 class VirtualUpstream(HttpConnection):
@@ -136,19 +138,16 @@ class VirtualUpstream(HttpConnection):
         self._body = bytearray()
         self._stream_id = 0
         self._task: asyncio.Task[Any] | None = None
-        self._is_over = False
+        self.is_over = False
 
-    async def start(self) -> AsyncIterator[list[Piece]]:
-        """Iterate over the answer in the task that may be cancelled."""
-        self._task = asyncio.current_task()
-        if self._is_over:  # the client left before the task began
-            return
-        async for pieces in self._carrier.answer(self._server):
-            yield pieces
+    def begin(self, task: asyncio.Task[Any] | None) -> Exchange:
+        """Begin the exchange in a task, which is cancelled if the client leaves."""
+        self._task = task
+        return self._carrier.exchange(self._server)
 
     def backlog(self) -> int:
         """Bytes that wait for the client's HTTP/2 flow control."""
-        client = self._http_layer.connections.get(self.context.client)
+        client = self._http_layer.connections[self.context.client]
         if not isinstance(client, Http2Server):
             return 0
         return sum(len(chunk.data) for chunk in client.h2_conn.stream_buffers.get(self._stream_id, ()))
@@ -174,7 +173,7 @@ class VirtualUpstream(HttpConnection):
 
     def _let_in(self, pieces: list[Piece]) -> layer.CommandGenerator[None]:
         for piece in pieces:
-            if self._is_over:
+            if self.is_over:
                 return
             match piece:
                 case bytes():
@@ -192,12 +191,12 @@ class VirtualUpstream(HttpConnection):
                     yield ReceiveHttp(
                         ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
                     )
-        if not self._is_over:
+        if not self.is_over:
             yield self.mailbox
 
     def _finish(self) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._server.state = ConnectionState.CLOSED
             self._server.timestamp_end = time.time()
             self._http_layer.connections.pop(self._server, None)
@@ -245,7 +244,7 @@ def install(management: Management) -> Callable[[], None]:
 def _get_virtual_connection(
     http_layer: HttpLayer, event: GetHttpConnection, stream: HttpStream, carrier: Carrier
 ) -> layer.CommandGenerator[None]:
-    server = Server(address=event.address)
+    server = Server(address=event.address, id=f"{stream.flow.id}-upstream")  # a random one takes longer
     server.state, server.timestamp_start = ConnectionState.OPEN, time.time()
     upstream = VirtualUpstream(http_layer.context.fork(), server, http_layer, stream.flow, carrier)
     http_layer.connections[server] = upstream

@@ -1,13 +1,15 @@
 """What all kinds share: strictness, metadata, and the field types of the mesh's API."""
 
 import re
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-_UNIT_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_UNIT_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_MAX_NS = 2**63 - 1  # Go's time.Duration: 292 years
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?")
 
 
@@ -39,6 +41,7 @@ class Metadata(BaseModel):
 
     name: Annotated[str, Field(min_length=1)]
     namespace: str = "default"
+    creation_timestamp: Annotated[str | None, Field(alias="creationTimestamp")] = None
     annotations: dict[str, str] = {}
 
 
@@ -65,10 +68,12 @@ def parse_duration_ms(value: object) -> int:
     parts = _DURATION_PART.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value.removeprefix("+"):
         raise ValueError(f"not a duration; {example}")
-    milliseconds = sum(float(number) * _UNIT_MS[unit] for number, unit in parts)
-    if milliseconds < 1 or abs(milliseconds - round(milliseconds)) > 1e-9 * milliseconds:
+    nanoseconds = sum(Fraction(number) * _UNIT_NS[unit] for number, unit in parts)
+    if nanoseconds > _MAX_NS:
+        raise ValueError("a duration is at most 292 years")
+    if nanoseconds < 10**6 or nanoseconds % 10**6:
         raise ValueError("a duration is a whole number of milliseconds, at least 1ms")
-    return round(milliseconds)
+    return int(nanoseconds // 10**6)
 
 
 def _host(value: str) -> str:

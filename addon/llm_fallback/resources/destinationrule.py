@@ -51,7 +51,7 @@ class OutlierDetection(Model):
     base_ejection_time: DurationMs = 30_000
     max_ejection_percent: Percent = 0
     min_health_percent: Percent = 0
-    consecutive_errors: Ignored
+    consecutive_errors: Count | None = None  # deprecated, and without effect in Istio too
 
     @model_validator(mode="after")
     def _local_origin_needs_split(self) -> Self:
@@ -81,6 +81,16 @@ class TrafficPolicy(Model):
     outlier_detection: OutlierDetection | None = None
     port_level_settings: list[PortTrafficPolicy] = []
 
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("a traffic policy must not be empty; remove it")
+        return self
+
+
+NO_POLICY = TrafficPolicy(outlierDetection=None)
+"""What stands for a host without a policy: plain text, and nobody is ever ejected."""
+
 
 class DestinationRuleSpec(Model):
     """The host and its policy."""
@@ -88,7 +98,7 @@ class DestinationRuleSpec(Model):
     NOT_SUPPORTED = frozenset({"subsets", "workloadSelector"})
 
     host: Host
-    traffic_policy: TrafficPolicy = TrafficPolicy()
+    traffic_policy: TrafficPolicy | None = None
     export_to: Ignored
 
 

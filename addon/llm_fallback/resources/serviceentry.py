@@ -75,6 +75,14 @@ class ServiceEntrySpec(Model):
         return self
 
     @model_validator(mode="after")
+    def _endpoint_ports_exist(self) -> Self:
+        names = {port.name for port in self.ports}
+        for endpoint in self.endpoints:
+            if unknown := endpoint.ports.keys() - names:
+                raise ValueError(f"an endpoint has a port {min(unknown)!r} that ports does not name")
+        return self
+
+    @model_validator(mode="after")
     def _ports_are_distinct(self) -> Self:
         for what in ("number", "name"):
             values = [getattr(port, what) for port in self.ports]

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterable
+from functools import lru_cache
 
 import aiohttp
 from multidict import CIMultiDict
@@ -98,20 +99,16 @@ class UpstreamClient:
         """
         session = self._session or self._open()
         tls = target.tls
-        url = URL.build(
-            scheme="https" if tls else "http", host=endpoint.address, port=endpoint.port, encoded=True
-        )
-        timeout = aiohttp.ClientTimeout(total=None, connect=target.connect_timeout_s)
         try:
             response = await session.request(
                 outgoing.method,
-                url.join(URL(outgoing.path, encoded=True)),
+                _url(endpoint, outgoing.path, is_tls=tls is not None),
                 headers=_with_key(outgoing),
                 data=outgoing.body or None,
                 ssl=self._context(tls) if tls else False,
                 server_hostname=tls.sni if tls else None,
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=_timeout(target.connect_timeout_s),
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise AttemptFailed(*_diagnose(error)) from None
@@ -141,6 +138,16 @@ class UpstreamClient:
         if context is None:  # an exchange that began before a reload
             context = self._contexts[tls] = client_context(tls)
         return context
+
+
+@lru_cache(maxsize=4096)
+def _url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
+    return URL(f"{'https' if is_tls else 'http'}://{endpoint}{path}", encoded=True)
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_s)
 
 
 def _text(raw: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.events import Event
@@ -10,7 +10,7 @@ from llm_fallback.health import Health
 from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.client import UpstreamClient
 from llm_fallback.upstream.discovery import Discovery
-from llm_fallback.upstream.exchange import Exchange, Observer, Piece
+from llm_fallback.upstream.exchange import Exchange, Observer
 
 
 class Engine:
@@ -36,14 +36,12 @@ class Engine:
         self.client.prepare(targets)
         self.health.adopt(targets, now=self.clock())
 
-    def handle(
-        self, snapshot: Snapshot, request: OriginalRequest, observer: Observer
-    ) -> AsyncIterator[list[Piece]]:
-        """The answer to a request for a managed host, in batches of what is there at a time.
+    def exchange(self, snapshot: Snapshot, request: OriginalRequest, observer: Observer) -> Exchange:
+        """The exchange for a request to a managed host, not yet begun.
 
         Raises LookupError for a host that is not managed.
         """
-        return Exchange(self, snapshot, request, observer).pieces()
+        return Exchange(self, snapshot, request, observer)
 
     def sweep(self) -> None:
         """Do the sweeps that are due, and wake up for the next one that ends an ejection."""

@@ -3,15 +3,15 @@
     request -> route -> target or its fallback, once -> attempt, retries -> local reply or provider's answer
 
 Nothing is buffered: what a provider sends is passed on as it comes, and more is asked for only when whoever
-takes the pieces is ready. A body that breaks ends in `End.BROKEN`, never in a clean end. Cancelling whoever
-takes the pieces cancels the attempt at once, and proves nothing about the provider.
+takes the pieces is ready. A body that breaks ends in `End.BROKEN`, never in a clean end. Cancelling the wait
+for pieces cancels the attempt at once, and proves nothing about the provider.
 """
 
 import asyncio
 import logging
 import random
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum, auto
@@ -108,25 +108,34 @@ class Exchange:
         self._status: int | None = None
         self._flags: tuple[Flag, ...] = ()
         self._began = shared.clock()
-        self._is_reported = False
+        self._answered: _Answered | None = None
+        self._is_over = False
 
-    async def pieces(self) -> AsyncIterator[list[Piece]]:
-        """The answer, in batches of what is there at a time."""
-        try:
-            answer = await self._answer()
-            self._status = answer.status if isinstance(answer, LocalReply) else answer.response.status
-            if isinstance(answer, LocalReply):
-                self._flags = answer.flags
-                self._report()
-                yield _local_pieces(answer)
-            else:
-                async for pieces in self._relay(answer):
-                    yield pieces
-        except (asyncio.CancelledError, GeneratorExit):
+    @property
+    def is_over(self) -> bool:
+        """Whether there are no more pieces."""
+        return self._is_over
+
+    async def pieces(self) -> list[Piece]:
+        """The next pieces of the answer: what is there, waiting only if there is nothing."""
+        if self._answered:
+            return await self._more(self._answered)
+        answer = await self._answer()
+        if isinstance(answer, LocalReply):
+            self._status, self._flags = answer.status, answer.flags
+            self._finish()
+            return _local_pieces(answer)
+        self._answered = answer
+        self._status = answer.response.status
+        start = answer.response.read_ready()
+        head = _head(answer, has_body=bool(start) or not answer.response.is_complete)
+        return self._with_end([head, start] if start else [head], answer.response)
+
+    def close(self) -> None:
+        """Stop here. Nothing happens if the exchange is over; if not, the client has left."""
+        if not self._is_over:
             self._flags = (*self._flags, Flag.DOWNSTREAM_CONNECTION_TERMINATION)
-            raise
-        finally:
-            self._report()
+            self._finish()
 
     async def _answer(self) -> LocalReply | _Answered:
         try:
@@ -216,37 +225,29 @@ class Exchange:
             self._shared.on_event(ejected)
             self._shared.sweep()
 
-    async def _relay(self, answer: _Answered) -> AsyncIterator[list[Piece]]:
-        """The provider's answer as it comes."""
-        response = answer.response
+    async def _more(self, answer: _Answered) -> list[Piece]:
         try:
-            start = response.read_ready()
-            has_body = bool(start) or not response.is_complete
-            yield self._with_end([_head(answer, has_body=has_body), *([start] if start else [])], response)
-            while not response.is_complete:
-                data = await response.read()
-                yield self._with_end([data] if data else [], response)
+            data = await answer.response.read()
         except BodyBroken:
             self._flags = (Flag.UPSTREAM_CONNECTION_TERMINATION,)
             if self._target:
                 await self._record(self._target, answer.endpoint, Outcome(503, local_origin=True))
-            rest = response.read_rest()
-            self._report()
-            yield [*([rest] if rest else []), End.BROKEN]
-        finally:
-            response.release()
+            rest = answer.response.read_rest()
+            self._finish()
+            return [rest, End.BROKEN] if rest else [End.BROKEN]
+        return self._with_end([data] if data else [], answer.response)
 
     def _with_end(self, pieces: list[Piece], response: UpstreamResponse) -> list[Piece]:
-        if not response.is_complete:
-            return pieces
-        self._report()
-        return [*pieces, End.COMPLETE]
+        if response.is_complete:
+            pieces.append(End.COMPLETE)
+            self._finish()
+        return pieces
 
-    def _report(self) -> None:
-        """Say what happened, once: before the last pieces go out, so that it is there when they arrive."""
-        if self._is_reported:
-            return
-        self._is_reported = True
+    def _finish(self) -> None:
+        """Let go of the connection and say what happened, before the last pieces go out."""
+        self._is_over = True
+        if self._answered:
+            self._answered.response.release()
         fell_back = self._target is not self._routed.target
         event = Handled(
             self._request.method,

@@ -1,0 +1,46 @@
+"""The command line: the same core without a proxy."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from llm_fallback.config import Severity, load
+
+EXIT_CLEAN, EXIT_FINDINGS = 0, 1  # argparse itself exits with 2 on bad usage
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return _check(options.files)
+
+
+def _check(paths: list[Path]) -> int:
+    """Print all findings; only errors and warnings make it fail."""
+    findings = load(paths, os.environ).findings
+    for finding in findings:
+        sys.stdout.write(f"{finding}\n")
+    clean = all(finding.severity is Severity.INFO for finding in findings)
+    return EXIT_CLEAN if clean else EXIT_FINDINGS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llm-fallback", description="LLM fallback from the mesh's own YAML."
+    )
+    parser.add_argument("--version", action="version", version=version("asm-llm-fallback"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="say what is wrong with a configuration")
+    check.add_argument(
+        "-f",
+        dest="files",
+        metavar="PATH",
+        type=Path,
+        nargs="+",
+        default=[Path("config")],
+        help="files or folders of YAML (default: config)",
+    )
+    return parser

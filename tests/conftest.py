@@ -1,0 +1,32 @@
+"""What all tests of the running proxy share: a loop for servers, an authority, mitmproxy's own CA."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.background import Background
+from tests.support.certificates import Authority
+from tests.support.proxy import Setting
+
+
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    """Where providers run."""
+    with Background() as background:
+        yield background
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """The authority that the proxies trust."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def setting(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """Folders and environment of proxies; the CA that mitmproxy makes is made once."""
+    folder: Path = tmp_path_factory.mktemp("proxies")
+    bundle = folder / "ca.pem"
+    authority.write_bundle(bundle)
+    return Setting(folder / "confdir", bundle)

@@ -1,0 +1,159 @@
+"""The real mitmdump with the addon, as a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60.0
+STOP_S = 20.0
+_LISTENING = re.compile(r" listening at \S*:(\d+)")
+_NEVER_SAID = re.compile(
+    r"Traceback|has crashed|Addon error|never awaited|[Uu]nclosed|was never retrieved|was destroyed but"
+)
+_MITMDUMP = [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all proxies of a test run share: where mitmproxy keeps its CA, and whom providers are trusted by."""
+
+    confdir: Path
+    ca_bundle: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def client_ca(self) -> str:
+        """The authority that clients of the proxy have to trust for https."""
+        return str(self.confdir / "mitmproxy-ca-cert.pem")
+
+    def command(self, config: Path | str | None, options: Sequence[str]) -> list[str]:
+        """How mitmdump is started; without a config, without the addon."""
+        addon = ["-s", "addon/main.py", "--set", f"llm_config={config}"] if config is not None else []
+        own = ["--set", f"confdir={self.confdir}", "--listen-host", "127.0.0.1", "--listen-port", "0"]
+        return [*_MITMDUMP, *addon, *own, *options]
+
+    def process_environment(self) -> dict[str, str]:
+        """Ours without proxy settings and colours, and what the test adds."""
+        ours = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        trusted = {"SSL_CERT_FILE": str(self.ca_bundle)}
+        said = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
+        return {**ours, **trusted, **said, **self.environment}
+
+    def run_to_end(self, config: Path | str | None, *options: str) -> subprocess.CompletedProcess[str]:
+        """Start mitmdump and wait until it ends by itself."""
+        return subprocess.run(
+            self.command(config, options),
+            cwd=ROOT,
+            env=self.process_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START_S,
+            check=False,
+        )
+
+
+class Proxy:
+    """A running mitmdump; `with` starts it, stops it, and asserts that its log is free of crashes."""
+
+    def __init__(self, setting: Setting, config: Path | str | None, *options: str) -> None:
+        self.setting = setting
+        self.lines: list[str] = []
+        self.port = 0
+        self._command = setting.command(config, options)
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=ROOT,
+            env=self.setting.process_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self._reader.start()
+        try:
+            listening = _LISTENING.search(self.wait_for_line(_LISTENING.pattern, within_s=START_S))
+        except BaseException:
+            self.stop()
+            raise
+        assert listening
+        self.port = int(listening[1])
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop()
+        if kind is None:
+            crashes = [line for line in self.lines if _NEVER_SAID.search(line)]
+            assert not crashes, "the log tells of a crash:\n" + self.log
+
+    @property
+    def url(self) -> str:
+        """Its address, as clients want it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """Everything that it has printed so far."""
+        return "\n".join(self.lines)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process
+        return self._process.pid
+
+    def requests(self) -> list[str]:
+        """The log's lines about managed requests that are over."""
+        return [line for line in self.lines if re.search(r" \| (\d{3}|no answer) ", line)]
+
+    def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> str:
+        """The first line that matches, which may still have to come."""
+        deadline = time.monotonic() + within_s
+        with self._changed:
+            while True:
+                found = next((line for line in self.lines if re.search(pattern, line)), None)
+                if found is not None:
+                    return found
+                left = deadline - time.monotonic()
+                ended = not self._reader.is_alive()
+                assert left > 0 and not ended, f"no line with {pattern!r} in the log:\n{self.log}"  # noqa: PT018
+                self._changed.wait(min(left, 0.5))
+
+    def stop(self) -> None:
+        """End it as Ctrl-C would, or else with force."""
+        process = self._process
+        assert process
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"mitmdump did not end within {STOP_S:g} s:\n{self.log}") from None
+        finally:
+            self._reader.join(STOP_S)
+            assert process.stdout
+            process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()

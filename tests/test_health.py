@@ -1,0 +1,140 @@
+"""Health of all targets, across reloads."""
+
+from dataclasses import replace
+
+import pytest
+
+from llm_fallback.config.snapshot import Target
+from llm_fallback.events import Ejected, Returned
+from llm_fallback.health import Health
+from llm_fallback.outlier import Endpoint, Outcome, OutlierPolicy
+
+POLICY = OutlierPolicy(consecutive_5xx=1, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=100)
+A1, A2, A3, B1 = (Endpoint(address, 443) for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1"))
+A = Target("a.com", 80, (A1,), outlier=POLICY)
+B = Target("b.com", 80, (B1,), outlier=POLICY)
+UNWATCHED = Target("c.com", 80, (Endpoint("c.com", 443),))
+FAILURE = Outcome(500)
+
+
+def health_of(*targets: Target) -> Health:
+    health = Health()
+    health.adopt(targets, now=0.0)
+    return health
+
+
+def test_an_ejection_and_its_return_are_told() -> None:
+    """With host, port, endpoint, reason, time and multiplier."""
+    health = health_of(A, B)
+
+    event = health.record(A, A1, FAILURE, total=1, now=0.5)
+
+    assert event == Ejected("a.com", 80, "10.0.0.1:443", "consecutive 5xx", 10.0, 1)
+    assert (health.is_healthy(A, A.endpoints), health.is_healthy(B, B.endpoints)) == (False, True)
+    assert health.next_return == 11.0
+    assert health.advance(10.9) == []
+    assert health.advance(11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
+    assert health.is_healthy(A, A.endpoints) is True
+    assert health.next_return is None
+
+
+def test_without_outlier_detection_nobody_is_ever_unhealthy() -> None:
+    """Not even where nothing listens."""
+    health = health_of(UNWATCHED)
+
+    assert [health.record(UNWATCHED, UNWATCHED.endpoints[0], FAILURE, total=1, now=0.0) for _ in range(9)] == [
+        None
+    ] * 9
+    assert health.is_healthy(UNWATCHED, UNWATCHED.endpoints) is True
+
+
+def test_no_endpoints_are_not_healthy() -> None:
+    """A name that does not exist sends its requests to the fallback."""
+    assert health_of(UNWATCHED).is_healthy(UNWATCHED, ()) is False
+
+
+def test_one_endpoint_in_rotation_is_enough() -> None:
+    """A target is unhealthy only when all its endpoints are ejected."""
+    target = replace(A, endpoints=(A1, A2))
+    health = health_of(target)
+
+    health.record(target, A1, FAILURE, total=2, now=0.0)
+    assert health.is_healthy(target, target.endpoints) is True
+    health.record(target, A2, FAILURE, total=2, now=0.0)
+    assert health.is_healthy(target, target.endpoints) is False
+
+
+def test_next_return_is_the_earliest_of_all_targets() -> None:
+    """That is when somebody has to wake up."""
+    health = health_of(A, B)
+    health.record(B, B1, FAILURE, total=1, now=0.0)
+    health.record(A, A1, FAILURE, total=1, now=5.0)
+
+    assert health.next_return == 10.0
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(A, id="the-same"),
+        pytest.param(replace(A, panic_threshold=50, connect_timeout_s=1.0), id="other-settings"),
+        pytest.param(replace(A, outlier=replace(POLICY, base_ejection_s=20.0)), id="other-policy"),
+        pytest.param(replace(A, endpoints=(A1, A2)), id="one-endpoint-more"),
+    ],
+)
+def test_health_survives_a_reload(after: Target) -> None:
+    """Kept for endpoints whose identity (host, port, address) stays."""
+    health = health_of(A, B)
+    health.record(A, A1, FAILURE, total=1, now=0.0)
+
+    health.adopt([after], now=5.0)
+
+    assert health.is_ejected(after, A1) is True
+    assert health.next_return == 10.0
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(replace(A, host="d.com"), id="other-host"),
+        pytest.param(replace(A, port=81), id="other-port"),
+        pytest.param(replace(A, outlier=None), id="no-detection-any-more"),
+    ],
+)
+def test_health_does_not_outlive_its_target(after: Target) -> None:
+    """What is another target now starts in rotation."""
+    health = health_of(A)
+    health.record(A, A1, FAILURE, total=1, now=0.0)
+
+    health.adopt([after], now=5.0)
+
+    assert health.is_healthy(after, after.endpoints) is True
+    assert health.next_return is None
+
+
+def test_endpoints_that_a_reload_took_away_do_not_count_in_the_percentage() -> None:
+    """One of two may be ejected, and the one that was is no longer there."""
+    policy = replace(POLICY, max_ejection_percent=50)
+    before, after = (
+        replace(A, endpoints=endpoints, outlier=policy) for endpoints in ((A1, A2), (A2, A3))
+    )
+    health = health_of(before)
+    health.record(before, A1, FAILURE, total=2, now=0.0)
+
+    health.adopt([after], now=5.0)
+
+    assert health.record(after, A2, FAILURE, total=2, now=5.0) == Ejected(
+        "a.com", 80, "10.0.0.2:443", "consecutive 5xx", 10.0, 1
+    )
+
+
+def test_endpoints_that_dns_took_away_are_forgotten() -> None:
+    """An address that leaves the answer and comes back starts afresh."""
+    health = health_of(A)
+    health.record(A, A1, FAILURE, total=1, now=0.0)
+
+    health.keep_only(A, [A2])
+
+    assert health.is_ejected(A, A1) is False
+    assert health.next_return is None
+    health.keep_only(UNWATCHED, [])

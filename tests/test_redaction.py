@@ -1,0 +1,144 @@
+"""What is a credential, and what is shown of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_fallback.redaction import (
+    REDACTED,
+    drop_query_credentials,
+    is_credential,
+    redact_header,
+    redact_query,
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "authorization",
+        "Proxy-Authorization",
+        "X-Forwarded-Authorization",
+        "Cookie",
+        "api-key",
+        "x-api-key",
+        "X-API-KEY",
+        "apikey",
+        "apiKey",
+        "api_key",
+        "x-goog-api-key",
+        "Ocp-Apim-Subscription-Key",
+        "x-functions-key",
+        "key",
+        "token",
+        "access_token",
+        "accessToken",
+        "authToken",
+        "refreshToken",
+        "X-Auth-Token",
+        "PRIVATE-TOKEN",
+        "X-Amz-Security-Token",
+        "X-Amz-Credential",
+        "client_secret",
+        "clientSecret",
+        "accessKey",
+        "secretKey",
+        "password",
+        "api%5Fkey",
+        "k%65y",
+        "access%2Dtoken",
+    ],
+)
+def test_credentials(name: str) -> None:
+    """Names under which clients and providers carry secrets, in any case and spelling."""
+    assert is_credential(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Content-Type",
+        "Accept",
+        "User-Agent",
+        "Idempotency-Key",
+        "Sec-WebSocket-Key",
+        "max_tokens",
+        "x-request-id",
+        "traceparent",
+        "OpenAI-Organization",
+        "X-DashScope-SSE",
+        "anthropic-version",
+        "api-version",
+        "author",
+        "keyboard",
+        "monkey",
+        "keep-alive",
+    ],
+)
+def test_no_credentials(name: str) -> None:
+    """Names that merely look alike, or say key and mean no secret."""
+    assert not is_credential(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param("Bearer sk-1", "Bearer [redacted]", id="scheme-stays"),
+        pytest.param("Basic dXNlcg==", "Basic [redacted]", id="basic"),
+        pytest.param("bearer a b c", "bearer [redacted]", id="all-after-the-scheme-goes"),
+        pytest.param("sk-1", "[redacted]", id="no-scheme"),
+        pytest.param("", "[redacted]", id="empty"),
+        pytest.param("a=1; b=2", "[redacted]", id="cookie"),
+        pytest.param("sk-1 sk-2", "[redacted]", id="no-scheme-has-a-hyphen"),
+    ],
+)
+def test_redact_header(value: str, shown: str) -> None:
+    """The scheme helps and is no secret; everything else is."""
+    assert redact_header(value) == shown
+
+
+def test_a_word_that_is_no_scheme_is_part_of_the_secret() -> None:
+    """A passphrase in `x-api-key` begins with a word, too."""
+    assert redact_header("correct horse battery staple") == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("path", "shown", "dropped"),
+    [
+        pytest.param("/a", "/a", "/a", id="no-query"),
+        pytest.param("/a?", "/a?", "/a?", id="empty-query"),
+        pytest.param("/a?b=1&c", "/a?b=1&c", "/a?b=1&c", id="nothing-secret"),
+        pytest.param("/a?key=s", "/a?key=[redacted]", "/a", id="only-a-secret"),
+        pytest.param("/a?b=1&key=s&c=2", "/a?b=1&key=[redacted]&c=2", "/a?b=1&c=2", id="between"),
+        pytest.param("/a?key=s&key=t", "/a?key=[redacted]&key=[redacted]", "/a", id="twice"),
+        pytest.param("/a?key=s=t?u", "/a?key=[redacted]", "/a", id="equals-and-question-marks-in-it"),
+        pytest.param("/a?api%5Fkey=s&b=1", "/a?api%5Fkey=[redacted]&b=1", "/a?b=1", id="percent-encoded"),
+        pytest.param("/a?&&b=1", "/a?&&b=1", "/a?&&b=1", id="odd-but-not-secret-stays-as-it-is"),
+        pytest.param("/key=s?b=1", "/key=s?b=1", "/key=s?b=1", id="a-path-is-no-query"),
+    ],
+)
+def test_queries(path: str, shown: str, dropped: str) -> None:
+    """Both directions: shown without the value, sent to another host without the parameter."""
+    assert redact_query(path) == shown
+    assert drop_query_credentials(path) == dropped
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["key", "a", "token", "b-c", "api_key"]), st.text("SECRT1=?", max_size=6)),
+        max_size=5,
+    )
+)
+def test_no_secret_of_any_query_is_left(pairs: list[tuple[str, str]]) -> None:
+    """And nothing else is lost."""
+    path = "/p?" + "&".join(f"{name}={value}" for name, value in pairs)
+    harmless = [f"{name}={value}" for name, value in pairs if name in ("a", "b-c")]
+    secret = [name for name, _ in pairs if name not in ("a", "b-c")]
+
+    shown = redact_query(path).removeprefix("/p?").split("&") if pairs else []
+    dropped = drop_query_credentials(path)
+
+    assert [pair for pair in shown if pair not in harmless] == [f"{name}={REDACTED}" for name in secret]
+    assert dropped == ("/p?" + "&".join(harmless) if harmless or not pairs else "/p")
