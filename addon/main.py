@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `-s` with a relative path adds a relative one
 
-from llm_fallback.mitm.addon import addon
+from llm_fallback.mitm.addon import addons
 
-addons = [addon]
+__all__ = ["addons"]

@@ -1,5 +1,6 @@
 """What all tests of the running proxy share: a loop for servers, an authority, mitmproxy's own CA."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.proxy import Setting
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # mitmproxy calls pyparsing by names that newer versions deprecate
+    import mitmproxy.io  # noqa: F401 - imported here once, so that no test has to care
 
 
 @pytest.fixture(scope="session")

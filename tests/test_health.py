@@ -42,9 +42,9 @@ def test_without_outlier_detection_nobody_is_ever_unhealthy() -> None:
     """Not even where nothing listens."""
     health = health_of(UNWATCHED)
 
-    assert [health.record(UNWATCHED, UNWATCHED.endpoints[0], FAILURE, total=1, now=0.0) for _ in range(9)] == [
-        None
-    ] * 9
+    assert [
+        health.record(UNWATCHED, UNWATCHED.endpoints[0], FAILURE, total=1, now=0.0) for _ in range(9)
+    ] == [None] * 9
     assert health.is_healthy(UNWATCHED, UNWATCHED.endpoints) is True
 
 
@@ -115,9 +115,7 @@ def test_health_does_not_outlive_its_target(after: Target) -> None:
 def test_endpoints_that_a_reload_took_away_do_not_count_in_the_percentage() -> None:
     """One of two may be ejected, and the one that was is no longer there."""
     policy = replace(POLICY, max_ejection_percent=50)
-    before, after = (
-        replace(A, endpoints=endpoints, outlier=policy) for endpoints in ((A1, A2), (A2, A3))
-    )
+    before, after = (replace(A, endpoints=endpoints, outlier=policy) for endpoints in ((A1, A2), (A2, A3)))
     health = health_of(before)
     health.record(before, A1, FAILURE, total=2, now=0.0)
 

@@ -22,7 +22,9 @@ from llm_fallback.json_members import Value, set_members
         pytest.param('{"mod\\u0065l":"x"}', '{"mod\\u0065l":"M"}', id="a-name-with-an-escape"),
         pytest.param('{"Model":"x"}', '{"model": "M", "Model":"x"}', id="names-have-a-case"),
         pytest.param('{"a":{"model":"x"}}', '{"model": "M", "a":{"model":"x"}}', id="not-a-nested-one"),
-        pytest.param('{"a":"\\"model\\":1"}', '{"model": "M", "a":"\\"model\\":1"}', id="nor-one-in-a-string"),
+        pytest.param(
+            '{"a":"\\"model\\":1"}', '{"model": "M", "a":"\\"model\\":1"}', id="nor-one-in-a-string"
+        ),
         pytest.param('{"model" : {"a":[1,{}]} }', '{"model" : "M" }', id="a-value-of-any-type-goes"),
         pytest.param('{"model":null}', '{"model":"M"}', id="null-too"),
         pytest.param(
@@ -59,7 +61,7 @@ def test_unless_present(body: str, changed: str) -> None:
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        pytest.param("a\"b\\c\n", '"a\\"b\\\\c\\n"', id="escapes"),
+        pytest.param('a"b\\c\n', '"a\\"b\\\\c\\n"', id="escapes"),
         pytest.param("模型", '"模型"', id="unicode"),
         pytest.param(True, "true", id="true"),
         pytest.param(None, "null", id="null"),

@@ -28,9 +28,9 @@ def test_no_such_target() -> None:
 
 def test_internal_error() -> None:
     """Failing closed, which Envoy has no flag for."""
-    assert INTERNAL_ERROR == LocalReply(
-        500, "llm-fallback failed to handle this request; its log says why", ()
-    )
+    reply = LocalReply(500, "llm-fallback failed to handle this request; its log says why", ())
+
+    assert reply == INTERNAL_ERROR
 
 
 @pytest.mark.parametrize(

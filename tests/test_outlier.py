@@ -1,4 +1,4 @@
-"""Outlier detection: tables for each rule, and a model that ticks every sweep, compared over random histories."""
+"""Outlier detection: a table for each rule, and a model that does every sweep over random histories."""
 
 from dataclasses import dataclass, field
 
@@ -23,8 +23,7 @@ OUTCOMES = {
     "t": Outcome(504, local_origin=True),
     "e": Outcome(200, local_origin=True),
 }
-"""Outcomes by one letter: answers by their first digit, 429 as 9, a gateway error as G; then, of local origin,
-a connect failure, a timeout, and an established connection."""
+"""Answers by their first digit, 429 as 9, 503 as G; of local origin: refused, timed out, established."""
 
 
 def alone(**settings_of_policy: object) -> Detector:
@@ -238,9 +237,7 @@ def test_a_refused_gateway_ejection_leaves_the_5xx_counter() -> None:
     for _ in range(2):
         assert detector.record(A, Outcome(503), total=1, now=0.0) is None
 
-    assert detector.record(A, Outcome(503), total=2, now=0.0) == Ejection(
-        A, Reason.CONSECUTIVE_5XX, 10.0, 1
-    )
+    assert detector.record(A, Outcome(503), total=2, now=0.0) == Ejection(A, Reason.CONSECUTIVE_5XX, 10.0, 1)
 
 
 def test_counters_have_no_window() -> None:
@@ -528,9 +525,11 @@ class Model:
                         host.ejected_at = None
                         host.unejected_at = self.next_sweep
                         host.fives = host.gateways = host.locals_ = 0
-                elif host.unejected_at is not None:
-                    if host.m > 0 and self.next_sweep - host.unejected_at >= self.policy.interval_s:
-                        host.m -= 1
+                elif (
+                    host.unejected_at is not None
+                    and self.next_sweep - host.unejected_at >= self.policy.interval_s
+                ):
+                    host.m = max(0, host.m - 1)
             self.next_sweep += self.policy.interval_s
         return back
 

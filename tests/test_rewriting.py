@@ -65,12 +65,18 @@ def provider_at(path: str | None) -> Provider:
         pytest.param(
             "/compatible-mode/v1/models?x", CHAT, "/v1/chat/completions", "/v1/models?x", id="api-under-base"
         ),
-        pytest.param("/v1/models/a/b", "/v1/chat/completions", CHAT, "/compatible-mode/v1/models/a/b", id="deep"),
+        pytest.param(
+            "/v1/models/a/b", "/v1/chat/completions", CHAT, "/compatible-mode/v1/models/a/b", id="deep"
+        ),
         pytest.param("/v1", CHAT, "/api/chat/completions", "/v1", id="v1-alone-is-no-api-path"),
         pytest.param("/v1beta/models", CHAT, "/api/chat/completions", "/v1beta/models", id="not-under-v1"),
         pytest.param("/health", "/v1/chat/completions", CHAT, "/health", id="anything-else-stays"),
-        pytest.param("/chat/completions/x", "/v1/chat/completions", CHAT, "/chat/completions/x", id="not-its-end"),
-        pytest.param("/?p=/chat/completions", CHAT, None, "/?p=/chat/completions", id="no-path-keeps-bare-host"),
+        pytest.param(
+            "/chat/completions/x", "/v1/chat/completions", CHAT, "/chat/completions/x", id="not-its-end"
+        ),
+        pytest.param(
+            "/?p=/chat/completions", CHAT, None, "/?p=/chat/completions", id="no-path-keeps-bare-host"
+        ),
         pytest.param("/v1/chat/completions", CHAT, None, "/v1/chat/completions", id="no-path-keeps-chat"),
         pytest.param("/v1/models", CHAT, None, "/v1/models", id="no-path-keeps-api"),
         pytest.param("/x?p=/chat/completions", CHAT, CHAT, "/x?p=/chat/completions", id="a-query-is-no-path"),
@@ -117,7 +123,7 @@ def test_a_host_without_provider_keeps_its_path_and_body(path: str) -> None:
         pytest.param("m", True, "", "", id="no-body"),
     ],
 )
-def test_model_and_stream(model: str | None, stream: bool | None, body: str, expected: str) -> None:  # noqa: FBT001 - a row of the table
+def test_model_and_stream(*, model: str | None, stream: bool | None, body: str, expected: str) -> None:
     """Set in a JSON object; every other byte stays."""
     provider = Provider("p", "/v1/chat/completions", model, stream)
 
@@ -196,9 +202,7 @@ def test_other_credentials_go_to_the_addressed_host(host: str) -> None:
 
 def test_other_credentials_go_nowhere_else() -> None:
     """Neither as headers nor in the query, whose other parameters stay."""
-    outgoing = rewrite(
-        request("/?key=s3cret-5&a=1", headers=(*CREDENTIALS, JSON)), target_of(QWEN), OWN
-    )
+    outgoing = rewrite(request("/?key=s3cret-5&a=1", headers=(*CREDENTIALS, JSON)), target_of(QWEN), OWN)
 
     assert outgoing.headers == (("Host", "b.com"), JSON)
     assert outgoing.path == CHAT + "?a=1"
@@ -253,9 +257,7 @@ def test_no_credential_ever_reaches_another_host(
 
 @settings(max_examples=500)
 @given(requests, st.sampled_from([QWEN, BARE, None]), st.sampled_from(["a.com", "b.com"]))
-def test_what_is_shown_has_no_secret(
-    original: OriginalRequest, provider: Provider | None, host: str
-) -> None:
+def test_what_is_shown_has_no_secret(original: OriginalRequest, provider: Provider | None, host: str) -> None:
     """Neither the client's nor the provider's, also where they are sent."""
     outgoing = rewrite(original, target_of(provider, host), provider)
 
@@ -338,23 +340,20 @@ def test_headers_between_us_and_the_target_are_not_the_clients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "authority"),
+    ("provider", "headers", "port", "authority"),
     [
-        pytest.param(target_of(QWEN), "b.com", id="provider"),
-        pytest.param(Target("b.com", 80, ()), "b.com", id="http-on-80"),
-        pytest.param(Target("b.com", 8080, ()), "b.com:8080", id="http-on-another-port"),
-        pytest.param(Target("b.com", 443, (), tls=Tls("b.com", ("b.com",))), "b.com", id="https-on-443"),
-        pytest.param(
-            Target("b.com", 80, (), tls=Tls("b.com", ("b.com",))), "b.com", id="tls-begins-behind-port-80"
-        ),
-        pytest.param(
-            Target("b.com", 8443, (), tls=Tls("b.com", ("b.com",))), "b.com:8443", id="https-on-another-port"
-        ),
+        pytest.param(QWEN, (("Host", "a.com:8080"),), 8080, "b.com", id="a-providers-own-host"),
+        pytest.param(None, (("Host", "a.com"),), 80, "a.com", id="the-clients-as-it-is"),
+        pytest.param(None, (("host", "A.com:8080"),), 8080, "A.com:8080", id="with-its-port-and-case"),
+        pytest.param(None, (), 80, "a.com", id="no-host-header"),
+        pytest.param(None, (), 8080, "a.com:8080", id="no-host-header-and-another-port"),
     ],
 )
-def test_authority(target: Target, authority: str) -> None:
-    """The host that the client would write: without the port that goes without saying."""
-    assert rewrite(request(), target, None).headers == (("Host", authority),)
+def test_authority(provider: Provider | None, headers: Headers, port: int, authority: str) -> None:
+    """Of a provider, its host; otherwise Envoy leaves what the client wrote, for a fallback too."""
+    outgoing = rewrite(request(headers=headers, port=port), target_of(provider), None)
+
+    assert outgoing.headers == (("Host", authority),)
 
 
 BODY = b'{"messages": [], "model": "mine"}'

@@ -85,7 +85,8 @@ def test_panic_is_strictly_below_the_threshold(
 def test_no_endpoints_at_all(threshold: int) -> None:
     """A name that does not exist has nobody, panic or not."""
     assert (
-        choose_endpoint([], lambda _: False, panic_threshold=threshold, tried=(), rng=random.Random(1)) is None
+        choose_endpoint([], lambda _: False, panic_threshold=threshold, tried=(), rng=random.Random(1))
+        is None
     )
 
 
@@ -105,17 +106,13 @@ def test_a_retry_avoids_endpoints_already_tried(
     """Five more picks, then any (Istio's host_selection_retry_max_attempts)."""
     rng = Picks(*picks)
 
-    assert (
-        choose_endpoint([A, B, C], lambda _: False, panic_threshold=0, tried=tried, rng=rng) is chosen
-    )
+    assert choose_endpoint([A, B, C], lambda _: False, panic_threshold=0, tried=tried, rng=rng) is chosen
     assert rng.left == []
 
 
 def test_the_only_healthy_endpoint_is_tried_again() -> None:
     """There is nobody else to avoid it for."""
-    chosen = choose_endpoint(
-        [A, B], {B}.__contains__, panic_threshold=0, tried=[A], rng=random.Random(1)
-    )
+    chosen = choose_endpoint([A, B], {B}.__contains__, panic_threshold=0, tried=[A], rng=random.Random(1))
 
     assert chosen is A
 

@@ -1,5 +1,6 @@
 """The lines that people read."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -40,26 +41,26 @@ SECOND = Handled(
         pytest.param(
             FIRST,
             "POST asm-llm-provider-test.com fallback-route -> asm-llm-provider-test.com:80"
-            " | 127.0.0.1:9: connect-failure in 1 ms, then no healthy upstream | 503 UH 15 ms",
+            " | 127.0.0.1:9: connect-failure in 1 ms, then no healthy upstream | 503 UH in 15 ms",
             id="the-tutorials-first-request",
         ),
         pytest.param(
             SECOND,
             "POST asm-llm-provider-test.com fallback-route -> dashscope.aliyuncs.com:80"
             " instead of asm-llm-provider-test.com:80, which is ejected"
-            " | 127.0.0.1:8443: 200 in 35 ms | 200 - 36 ms",
+            " | 127.0.0.1:8443: 200 in 35 ms | 200 in 36 ms",
             id="the-tutorials-second-request",
         ),
         pytest.param(
             replace(SECOND, status=None, flags=("DC",), attempts=(), instead_of=None),
             "POST asm-llm-provider-test.com fallback-route -> dashscope.aliyuncs.com:80"
-            " | no attempt | no answer DC 36 ms",
+            " | no attempt | no answer DC in 36 ms",
             id="the-client-left",
         ),
         pytest.param(
             replace(FIRST, flags=("UF", "URX"), attempts=FIRST.attempts[:1]),
             "POST asm-llm-provider-test.com fallback-route -> asm-llm-provider-test.com:80"
-            " | 127.0.0.1:9: connect-failure in 1 ms | 503 UF,URX 15 ms",
+            " | 127.0.0.1:9: connect-failure in 1 ms | 503 UF,URX in 15 ms",
             id="two-flags",
         ),
     ],
@@ -98,3 +99,23 @@ def test_returned() -> None:
         story.returned(Returned("a.com", 80, "10.0.0.1:443", 10.875))
         == "returned a.com:80 endpoint 10.0.0.1:443 after 10.9 s"
     )
+
+
+def test_as_data() -> None:
+    """Plain values, which a saved flow can hold and give back."""
+    data = story.as_data(FIRST)
+
+    assert data == {
+        "route": "fallback-route",
+        "host": "asm-llm-provider-test.com",
+        "target": "asm-llm-provider-test.com:80",
+        "instead_of": None,
+        "attempts": [
+            {"endpoint": "127.0.0.1:9", "result": "connect-failure", "duration_s": 0.0012},
+            {"endpoint": None, "result": "no healthy upstream", "duration_s": 0.0},
+        ],
+        "status": 503,
+        "flags": ["UH"],
+        "duration_s": 0.0154,
+    }
+    assert json.loads(json.dumps(data)) == data

@@ -7,24 +7,8 @@ from urllib.parse import unquote
 
 REDACTED = "[redacted]"
 
-_WORDS = frozenset(
-    {
-        "apikey",
-        "auth",
-        "authentication",
-        "authorization",
-        "cookie",
-        "credential",
-        "credentials",
-        "key",
-        "passwd",
-        "password",
-        "secret",
-        "sig",
-        "signature",
-        "token",
-    }
-)
+_WORDS = frozenset({"auth", "authentication", "cred", "creds", "key", "pwd", "sig", "signature"})
+_PARTS = re.compile(r"apikey|accesskey|authorization|cookie|credential|passw|secret|token(?!s)")
 _NO_SECRETS = frozenset({"idempotency-key", "sec-websocket-key"})
 _WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
 _WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of api_key, api-key and apiKey alike
@@ -34,8 +18,10 @@ _WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of api_key, api-key and apiKey 
 def is_credential(name: str) -> bool:
     """Whether a header or query parameter may hold a secret, by its name: it says key, token or the like."""
     plain = unquote(name)
-    words = {word.lower() for word in _WORD.findall(plain)}
-    return plain.lower() not in _NO_SECRETS and not words.isdisjoint(_WORDS)
+    if plain.lower() in _NO_SECRETS:
+        return False
+    words = [word.lower() for word in _WORD.findall(plain)]
+    return not _WORDS.isdisjoint(words) or _PARTS.search("".join(words)) is not None
 
 
 def redact_header(name: str, value: str) -> str:

@@ -92,7 +92,9 @@ def _authority(request: OriginalRequest, target: Target) -> str:
     """The Host header: a provider's own host, and otherwise what the client wrote, as Envoy leaves it."""
     if target.provider:
         return target.host
-    return next((value for name, value in request.headers if name.lower() == "host"), request.host)
+    written = next((value for name, value in request.headers if name.lower() == "host"), None)
+    default = request.host if request.port in (80, 443) else f"{request.host}:{request.port}"
+    return default if written is None else written
 
 
 def _path(path: str, provider: Provider, addressed: Provider | None) -> str:

@@ -1,6 +1,6 @@
 """Small resources as people write them, to put together into configurations.
 
-A resource has five lines (separator, apiVersion, kind, metadata, spec) and one more for each field of its spec.
+A resource has five lines (separator, apiVersion, kind, metadata, spec), and one for each field of its spec.
 """
 
 

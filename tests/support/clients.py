@@ -5,9 +5,13 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import h2.connection
+import h2.errors
+import h2.events
 import httpx
 import openai
 
@@ -30,7 +34,7 @@ class Answer:
 def ask(proxy: Proxy, url: str, body: str = QUESTION) -> Answer:
     """The tutorial's request, with curl as there, or with httpx where there is no curl."""
     if shutil.which("curl"):
-        return curl(proxy, url, "--header", "Content-Type: application/json", "--data", body)
+        return _curl(proxy, url, "--header", "Content-Type: application/json", "--data", body)
     with http_client(proxy) as client:
         return answer_of(client.post(url, content=body, headers=JSON))
 
@@ -40,7 +44,7 @@ def answer_of(response: httpx.Response) -> Answer:
     return Answer(response.status_code, dict(response.headers.items()), response.content)
 
 
-def curl(proxy: Proxy, url: str, *arguments: str) -> Answer:
+def _curl(proxy: Proxy, url: str, *arguments: str) -> Answer:
     """What curl gets through the proxy."""
     common = ["--disable", "--silent", "--show-error", "--include", "--max-time", str(TIMEOUT_S), "--noproxy", ""]
     tls = ["--suppress-connect-headers", "--cacert", proxy.setting.client_ca]
@@ -66,20 +70,36 @@ def parse(raw: bytes) -> Answer:
 
 
 def http_client(proxy: Proxy, *, http2: bool = False, scheme: str = "http") -> httpx.Client:
-    """An httpx client of the proxy, which trusts mitmproxy's authority."""
+    """An httpx client of the proxy, which trusts mitmproxy's authority; with `http2`, it speaks nothing else."""
     return httpx.Client(
         proxy=f"{scheme}://127.0.0.1:{proxy.port}",
         http2=http2,
-        verify=client_context(proxy),
+        verify=client_context(proxy, http2=http2),
         timeout=TIMEOUT_S,
         trust_env=False,
         limits=httpx.Limits(max_connections=None),
+        event_hooks={"response": [assert_http2] if http2 else []},
     )
 
 
-def client_context(proxy: Proxy) -> ssl.SSLContext:
+def assert_http2(response: httpx.Response) -> None:
+    """The response came over HTTP/2."""
+    assert response.http_version == "HTTP/2"
+
+
+class _Http2First(ssl.SSLContext):
+    """Offers HTTP/2 first, as other clients do: httpx asks for HTTP/1.1 first, and mitmproxy obliges."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Put h2 first if it is among them."""
+        super().set_alpn_protocols(sorted(alpn_protocols, key=lambda name: name != "h2"))
+
+
+def client_context(proxy: Proxy, *, http2: bool = False) -> ssl.SSLContext:
     """What a client of the proxy trusts."""
-    return ssl.create_default_context(cafile=proxy.setting.client_ca)
+    context = (_Http2First if http2 else ssl.SSLContext)(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(proxy.setting.client_ca)
+    return context
 
 
 def sdk(client: httpx.Client, base_url: str, key: str = "the-clients-own") -> openai.OpenAI:
@@ -134,3 +154,61 @@ def _some(sock: socket.socket) -> bytes:
 def statuses(answers: Sequence[Answer]) -> list[int]:
     """Their statuses."""
     return [answer.status for answer in answers]
+
+
+class Http2Connection:
+    """One HTTP/2 connection through CONNECT, frame by frame; `with` opens and closes it."""
+
+    def __init__(self, proxy: Proxy, host: str) -> None:
+        self._host = host
+        self._proxy = proxy
+        self._h2 = h2.connection.H2Connection()
+        self._data: dict[int, bytes] = {}
+        self._sock: ssl.SSLSocket
+
+    def __enter__(self) -> Self:
+        sock = connect(self._proxy.port)
+        sock.sendall(f"CONNECT {self._host}:443 HTTP/1.1\r\nHost: {self._host}:443\r\n\r\n".encode())
+        top = b""
+        while not top.endswith(b"\r\n\r\n"):
+            top += sock.recv(1)
+        assert parse(top).status == 200
+        context = client_context(self._proxy)
+        context.set_alpn_protocols(["h2"])
+        self._sock = context.wrap_socket(sock, server_hostname=self._host)
+        self._h2.initiate_connection()
+        self._flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def post(self, body: bytes) -> int:
+        """Send a request; the number of its stream."""
+        stream = self._h2.get_next_available_stream_id()
+        self._data[stream] = b""
+        headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", "/")]
+        self._h2.send_headers(stream, headers)
+        self._h2.send_data(stream, body, end_stream=True)
+        self._flush()
+        return stream
+
+    def cancel(self, stream: int) -> None:
+        """Send RST_STREAM."""
+        self._h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
+        self._flush()
+
+    def read_until(self, stream: int, expected: bytes) -> None:
+        """Read until the stream's answer holds the bytes."""
+        while expected not in self._data[stream]:
+            received = self._sock.recv(65536)
+            assert received, "the proxy closed the connection"
+            for event in self._h2.receive_data(received):
+                if isinstance(event, h2.events.DataReceived):
+                    assert event.data is not None
+                    self._data[event.stream_id] += event.data
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            self._flush()
+
+    def _flush(self) -> None:
+        self._sock.sendall(self._h2.data_to_send())

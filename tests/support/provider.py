@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from tests.support.background import DEADLINE_S, Background
+from tests.support.background import Background
 
 ADDRESS = "127.0.0.1"
 _LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0: closing sends RST
@@ -93,6 +93,7 @@ class Provider:
         self._tls = tls
         self._sni: WeakKeyDictionary[object, str | None] = WeakKeyDictionary()
         self._server: asyncio.Server | None = None
+        self._defects: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
         if tls:
             tls.sni_callback = self._note_sni
@@ -108,6 +109,8 @@ class Provider:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._defects:
+            raise ExceptionGroup("the provider of this test does not work", self._defects)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -119,12 +122,15 @@ class Provider:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while not writer.is_closing():
-                    sni = self._sni.get(writer.get_extra_info("ssl_object"))
+                    sni = self._sni.get(writer.get_extra_info("ssl_object")) if self._tls else None
                     request = await _read_request(reader, sni)
                     if request is None:
                         writer.write(head(400, (("content-length", "0"), ("connection", "close"))))
                         return
                     await self._handle(request, reader, writer)
+        except Exception as error:
+            self._defects.append(error)
+            raise
         finally:
             writer.close()
             with suppress(OSError, asyncio.CancelledError):
@@ -186,6 +192,18 @@ async def garbage(exchange: Exchange) -> None:
 async def hang(exchange: Exchange) -> None:
     """Take the request and say nothing, until the other side leaves."""
     await exchange.hung_up()
+
+
+def gathering(size: int) -> Behaviour:
+    """Answer nobody before that many requests are there; then echo to each its body."""
+    barrier = asyncio.Barrier(size)
+
+    async def behave(exchange: Exchange) -> None:
+        await barrier.wait()
+        body = exchange.request.body
+        await exchange.send(head(200, (("content-length", str(len(body))),)) + body)
+
+    return behave
 
 
 def head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
@@ -286,8 +304,3 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
         await reader.readexactly(2)
     await reader.readexactly(2)
     return bytes(body)
-
-
-def await_end(exchange: Exchange) -> bool:
-    """Whether the exchange is over in time."""
-    return exchange.ended.wait(DEADLINE_S)

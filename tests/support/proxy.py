@@ -119,7 +119,7 @@ class Proxy:
 
     def requests(self) -> list[str]:
         """The log's lines about managed requests that are over."""
-        return [line for line in self.lines if re.search(r" \| (\d{3}|no answer) ", line)]
+        return [line for line in self.lines if re.search(r" \| (\d{3}|no answer)( [A-Z,]+)? in \d+ ms$", line)]
 
     def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> str:
         """The first line that matches, which may still have to come."""

@@ -4,6 +4,7 @@ PyYAML's safe loader composes the nodes; the walk over them is ours, because fin
 field, and because duplicate keys, cycles and alias bombs have to be findings too.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,8 +77,6 @@ def parse(file: str, text: bytes) -> tuple[list[Document], list[Finding]]:
     except (yaml.YAMLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "it is not text"
         findings.append(_syntax(file, None, f"not valid YAML: {reason}"))
-    except RecursionError:
-        findings.append(_syntax(file, None, "nested too deeply"))
     return documents, findings
 
 
@@ -109,12 +108,20 @@ def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document
 
 
 def _check_depth(text: bytes) -> None:
-    """Raise RecursionError for what would overflow the stack: libyaml composes by recursion."""
+    """Raise MarkedYAMLError for what would overflow the stack: libyaml composes by recursion.
+
+    Other errors are left to the composer, which gives out the documents before them first.
+    """
     depth = 0
-    for event in yaml.parse(text, _ManifestLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise RecursionError
+    events = yaml.parse(text, _ManifestLoader)
+    with contextlib.suppress(yaml.YAMLError, ValueError):
+        for event in events:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                break
+    if depth > _MAX_DEPTH:
+        mark: Any = event.start_mark  # either loader's kind of mark
+        raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
 
 
 def _compose(text: bytes) -> Iterator[tuple[Any, yaml.Node]]:
@@ -156,11 +163,13 @@ class _Walk:
     lines: dict[Path, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     visits: int = 0
+    merges: int = 0
+    """How many merges the walk is in: they go deeper without a longer path."""
     overflow: bool = False
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         self.visits += 1
-        if len(path) > _MAX_DEPTH or self.visits > _MAX_VALUES:
+        if len(path) + self.merges > _MAX_DEPTH or self.visits > _MAX_VALUES:
             return self._too_much(node)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
@@ -189,9 +198,12 @@ class _Walk:
                 self.lines.setdefault((*path, key), key_node.start_mark.line + 1)
                 result[key] = self.value(value_node, (*path, key))
         for merge in merges:
+            self.merges += 1
             source = self.value(merge, path)
+            self.merges -= 1
             if not isinstance(source, dict):
-                self._problem(merge, "<< merges mappings only")
+                if not self.overflow:
+                    self._problem(merge, "<< merges mappings only")
                 break
             result = source | result
         return result

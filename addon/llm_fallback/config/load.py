@@ -10,9 +10,8 @@ from llm_fallback.config.compile import build
 from llm_fallback.config.findings import Finding, Severity, has_errors
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.config.validate import Written, kind_of, validate
-from llm_fallback.resources import LLMProvider, Resource, ServiceEntry
+from llm_fallback.resources import DestinationRule, Resource, VirtualService
 
-_DESCRIBING_KINDS = frozenset({LLMProvider.__name__, ServiceEntry.__name__})
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
@@ -71,13 +70,12 @@ def _read(file: Path, environment: Mapping[str, str], resources: Resources, find
     skipped = 0
     for document in parsed:
         kind = kind_of(document)
-        if document.is_broken:
-            resources.broken_hosts |= _hosts_of(document)
-        elif kind is None:
-            skipped += 1
-        elif isinstance(kind, Finding):
+        if isinstance(kind, Finding):
             findings.append(kind)
-            resources.broken_hosts |= _hosts_of(document)
+        if kind is None:
+            skipped += not document.is_broken
+        elif document.is_broken or isinstance(kind, Finding):
+            resources.broken_hosts |= _hosts_of(kind, document)
         else:
             findings.extend(_take_in(kind, document, environment, resources))
     return skipped
@@ -94,13 +92,13 @@ def _take_in(
         return
     reported = {(finding.line, finding.field) for finding in missing}
     yield from (finding for finding in validated if (finding.line, finding.field) not in reported)
-    resources.broken_hosts |= _hosts_of(expanded)
+    resources.broken_hosts |= _hosts_of(kind, expanded)
 
 
-def _hosts_of(document: documents.Document) -> set[str]:
-    """The hosts that a broken resource was meant to describe: routes to them are not to blame."""
+def _hosts_of(kind: type[Resource] | Finding, document: documents.Document) -> set[str]:
+    """The hosts that a broken resource may have been meant to describe: routes to them are not to blame."""
     spec = document.value.get("spec")
-    if not isinstance(spec, dict) or document.value.get("kind") not in _DESCRIBING_KINDS:
+    if not isinstance(spec, dict) or kind in (DestinationRule, VirtualService):
         return set()
     hosts = spec.get("hosts")
     named = [spec.get("host"), *(hosts if isinstance(hosts, list) else [])]

@@ -1,5 +1,6 @@
 """The hooks: guard, translate, ask, apply."""
 
+import gc
 import logging
 import os
 import random
@@ -69,6 +70,8 @@ class LLMFallback:
     def running(self) -> None:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
+        gc.collect()
+        gc.freeze()  # what was loaded at start stays: the collector need not look at it again and again
 
     def done(self) -> None:
         """Leave mitmproxy as it was."""
@@ -169,5 +172,5 @@ def _log(event: Event) -> None:
             assert_never(event)
 
 
-addon = LLMFallback()
+addons = [LLMFallback()]
 """The one of this process: mitmproxy loads a script anew when its file changes, and health survives that."""

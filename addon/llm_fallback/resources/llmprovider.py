@@ -12,8 +12,8 @@ CUSTOM_DESTINATION_RULE = "asm.alibabacloud.com/custom-destinationrule"
 
 def _credential(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
-    if not secret or not secret.isascii() or not secret.isprintable() or secret != secret.strip():
-        raise ValueError("a key is printable ASCII without spaces around it, and not empty")
+    if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ValueError("a key is printable ASCII without spaces, and not empty")
     return value
 
 

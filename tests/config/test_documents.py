@@ -1,0 +1,395 @@
+"""YAML as it may be: what is read, with which lines, and what is a finding."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llm_fallback.config import load
+from llm_fallback.config.documents import Document, dotted, expand, parse
+from llm_fallback.config.findings import Finding
+from llm_fallback.resources.base import Expanded
+
+
+def values(text: str | bytes) -> list[object]:
+    """The values of a file without problems."""
+    documents, findings = parse("a.yaml", text if isinstance(text, bytes) else text.encode())
+    assert findings == []
+    return [document.value for document in documents]
+
+
+def problems(text: str | bytes) -> list[str]:
+    """The findings about a file."""
+    return [
+        str(finding) for finding in parse("a.yaml", text if isinstance(text, bytes) else text.encode())[1]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a: 1\n", [{"a": 1}], id="one-document"),
+        pytest.param("a: 1\n---\nb: 2\n", [{"a": 1}, {"b": 2}], id="several"),
+        pytest.param("---\n---\na: 1\n---\n# b\n---\n", [{"a": 1}], id="nothing-between-separators"),
+        pytest.param("%YAML 1.1\n---\na: 1\n...\n", [{"a": 1}], id="with-a-directive"),
+        pytest.param("", [], id="empty"),
+        pytest.param("# a: 1\n\n# b\n", [], id="only-comments"),
+        pytest.param("\ufeffa: 1\r\nb: 2\r\n", [{"a": 1, "b": 2}], id="mark-and-crlf"),
+        pytest.param(
+            "a: 2026-01-01\nb: 2026-01-01T00:00:00Z\n",
+            [{"a": "2026-01-01", "b": "2026-01-01T00:00:00Z"}],
+            id="no-dates",
+        ),
+        pytest.param("a: [1, x, true, null, 1.5]\n", [{"a": [1, "x", True, None, 1.5]}], id="plain-types"),
+        pytest.param("1: a\ntrue: b\n~: c\n", [{"1": "a", "true": "b", "~": "c"}], id="keys-are-strings"),
+        pytest.param('{"a": {"b": [1, "\\u8bf7\\/"]}}', [{"a": {"b": [1, "请/"]}}], id="json"),
+        pytest.param('{\n\t"a": 1,\n\t"b": [\n\t\t2\n\t]\n}\n', [{"a": 1, "b": [2]}], id="json-with-tabs"),
+        pytest.param("a: &x {b: 1}\nc: *x\n", [{"a": {"b": 1}, "c": {"b": 1}}], id="alias"),
+        pytest.param(
+            "a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}\n",
+            [{"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}],
+            id="merge",
+        ),
+        pytest.param(
+            "a: &x {b: 1}\nc: &y {b: 2, d: 3}\ne: {<<: [*x, *y]}\n",
+            [{"a": {"b": 1}, "c": {"b": 2, "d": 3}, "e": {"b": 1, "d": 3}}],
+            id="merge-of-several-the-first-wins",
+        ),
+        pytest.param(
+            "a: {c: 3, <<: {c: 1, b: 2}}\n",
+            [{"a": {"c": 3, "b": 2}}],
+            id="merge-in-place-loses-to-what-is-written",
+        ),
+        pytest.param('a: {"<<": 1}\n', [{"a": {"<<": 1}}], id="a-quoted-merge-key-is-a-key"),
+    ],
+)
+def test_values(text: str, expected: list[object]) -> None:
+    """What is written, as plain values."""
+    assert values(text) == expected
+
+
+TOO_MUCH = "nested too deeply, or aliases that never end [yaml-syntax]"
+NO_MAPPING = "a document is a mapping with apiVersion and kind [yaml-syntax]"
+
+
+def invalid(line: int | None, problem: str) -> str:
+    place = "a.yaml" if line is None else f"a.yaml:{line}"
+    return f"{place}: not valid YAML: {problem} [yaml-syntax]"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param("a: [\n", [invalid(2, "did not find expected node content")], id="syntax"),
+        pytest.param("a:\n\tb: 1\n", [invalid(2, "found character that cannot start any token")], id="tab"),
+        pytest.param(
+            "a: b: c\n", [invalid(1, "mapping values are not allowed in this context")], id="two-colons"
+        ),
+        pytest.param("a: *b\n", [invalid(1, "found undefined alias")], id="undefined-alias"),
+        pytest.param(
+            "a: 1\na: 2\na: 3\n",
+            [
+                "a.yaml:2: duplicate key 'a' (keep one of them) [duplicate-key]",
+                "a.yaml:3: duplicate key 'a' (keep one of them) [duplicate-key]",
+            ],
+            id="duplicate-keys",
+        ),
+        pytest.param(
+            "a:\n  b: 1\n  'b': 2\n",
+            ["a.yaml:3: duplicate key 'b' (keep one of them) [duplicate-key]"],
+            id="duplicate-key-quoted",
+        ),
+        pytest.param("x: {a: 1}\ny: {a: 1}\n", [], id="no-duplicates-in-two-mappings"),
+        pytest.param("? [a]\n: 1\n", ["a.yaml:1: a key is a plain string [yaml-syntax]"], id="list-as-key"),
+        pytest.param(
+            "? {a: 1}\n: 1\n", ["a.yaml:1: a key is a plain string [yaml-syntax]"], id="mapping-as-key"
+        ),
+        pytest.param("hello\n", [f"a.yaml:1: {NO_MAPPING}"], id="scalar"),
+        pytest.param("a: 1\n---\n- b\n", [f"a.yaml:3: {NO_MAPPING}"], id="list"),
+        pytest.param(
+            "a:\n- <<: 1\n", ["a.yaml:2: << merges mappings only [yaml-syntax]"], id="merge-of-a-number"
+        ),
+        pytest.param("a: &a\n  b: *a\n", [f"a.yaml:1: {TOO_MUCH}"], id="cycle-of-mappings"),
+        pytest.param("a: &a [*a]\n", [f"a.yaml:1: {TOO_MUCH}"], id="cycle-of-lists"),
+        pytest.param(
+            "a: !!python/name:a x\n",
+            [invalid(1, "could not determine a constructor for the tag 'tag:yaml.org,2002:python/name:a'")],
+            id="python-object",
+        ),
+        pytest.param(
+            "a: !mine x\n",
+            [invalid(1, "could not determine a constructor for the tag '!mine'")],
+            id="unknown-tag",
+        ),
+        pytest.param(b"a: caf\xe9 x\n", [invalid(None, "invalid trailing UTF-8 octet")], id="latin-1"),
+        pytest.param(bytes(range(256)), [invalid(None, "control characters are not allowed")], id="binary"),
+        pytest.param(
+            b"\x7fELF\x02\x01\x01\x00", [invalid(None, "control characters are not allowed")], id="a-program"
+        ),
+    ],
+)
+def test_problems(text: str | bytes, lines: list[str]) -> None:
+    """One line for each, with the line of the file where there is one."""
+    assert problems(text) == lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: !!bool abc\n", id="bool"),
+        pytest.param("a: !!int ''\n", id="int-empty"),
+        pytest.param("a: !!int abc\n", id="int"),
+        pytest.param("a: !!float ''\n", id="float-empty"),
+        pytest.param("a: !!float abc\n", id="float"),
+        pytest.param("a: !!timestamp abc\n", id="timestamp"),
+        pytest.param("a: !!timestamp 2026-99-99\n", id="timestamp-out-of-range"),
+        pytest.param("a: !!binary é\n", id="binary"),
+        pytest.param("a: " + "9" * 5000 + "\n", id="a-number-python-refuses"),
+        pytest.param("a: 0b_\n", id="a-number-without-digits"),
+        pytest.param("a: =\n", id="the-value-key"),
+    ],
+)
+def test_values_that_are_not_what_their_tag_says(text: str) -> None:
+    """One finding at the line, and no exception."""
+    (problem,) = problems("x: 1\n" + text)
+
+    assert problem.startswith("a.yaml:2: not valid YAML: ")
+
+
+def bomb(levels: int, width: int) -> str:
+    """Billion laughs: each level holds the one before several times."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+def merge_bomb(levels: int, width: int) -> str:
+    """The same with merges, whose result stays as small as the first mapping."""
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * width)}]}}" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(bomb(10, 10), id="aliases"),
+        pytest.param(merge_bomb(30, 10), id="merges"),
+        pytest.param("a: &a\n  <<: *a\n", id="a-merge-of-itself"),
+        pytest.param("a: &a {b: {<<: [*a, *a]}}\n", id="merges-of-what-is-around-them"),
+    ],
+)
+def test_bombs(text: str) -> None:
+    """A short file that means a huge one is refused after a bounded number of steps."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+        if calls > 10_000_000:
+            raise TimeoutError
+
+    sys.setprofile(count)
+    try:
+        found = problems(text)
+    finally:
+        sys.setprofile(None)
+
+    assert len(found) == 1
+    assert "nested too deeply" in found[0]
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        pytest.param("[", id="lists"),
+        pytest.param("{a: ", id="mappings"),
+        pytest.param("- ", id="block-lists"),
+    ],
+)
+@pytest.mark.parametrize("depth", [100, 200_000])
+def test_deep_nesting(tmp_path: Path, opening: str, depth: int) -> None:
+    """A finding, and not the end of the process: libyaml's composer has no limit of its own."""
+    (tmp_path / "a.yaml").write_text("a:\n " + opening * depth)
+    program = (
+        "import sys; from pathlib import Path; from llm_fallback.config.documents import parse;"
+        "print(*parse('a.yaml', Path(sys.argv[1]).read_bytes())[1])"
+    )
+    package = Path(sys.modules["llm_fallback"].__path__[0]).parent
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "a.yaml"],
+        env={"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("a.yaml:2: ")
+    assert "[yaml-syntax]" in done.stdout
+
+
+def test_lines() -> None:
+    """Of keys and items, of what a merge brings, and of what overrides it."""
+    text = "a: &x\n  b: 1\n  c: 2\nd:\n  <<: *x\n  c:\n    3\ne:\n- f\n-\n  g\n"
+    (document,), _ = parse("a.yaml", text.encode())
+
+    assert dict(document.lines) == {
+        (): 1,
+        ("a",): 1,
+        ("a", "b"): 2,
+        ("a", "c"): 3,
+        ("d",): 4,
+        ("d", "b"): 2,
+        ("d", "c"): 6,
+        ("e",): 8,
+        ("e", 0): 9,
+        ("e", 1): 11,
+    }
+    assert document.line(("e", 1, "not", "written")) == 11
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        pytest.param((), "", id="nothing"),
+        pytest.param(("spec",), "spec", id="one"),
+        pytest.param(("spec", "http", 0, "route", 12, "weight"), "spec.http[0].route[12].weight", id="items"),
+    ],
+)
+def test_dotted(path: tuple[str | int, ...], written: str) -> None:
+    """A path as findings write it."""
+    assert dotted(path) == written
+
+
+def expanded(text: str, **environment: str) -> tuple[object, list[Finding]]:
+    (document,), _ = parse("a.yaml", text.encode())
+    result, findings = expand(document, environment)
+    assert isinstance(result, Document)
+    return result.value, findings
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        pytest.param("${A}", "1", id="whole"),
+        pytest.param("x-${A}-${A}/${_b2}", "x-1-1/two words", id="within"),
+        pytest.param("$A", "$A", id="no-braces-no-variable"),
+        pytest.param("$", "$", id="a-dollar"),
+        pytest.param("{A}", "{A}", id="no-dollar"),
+    ],
+)
+def test_variables(written: str, value: str) -> None:
+    """`${NAME}` anywhere in a value, at any depth, is the environment's."""
+    result, findings = expanded(f"a: ['{written}', {{b: '{written}'}}]", A="1", _b2="two words")
+
+    assert (result, findings) == ({"a": [value, {"b": value}]}, [])
+
+
+def test_a_value_with_a_reference_in_it_is_not_expanded_again() -> None:
+    """The environment's text is data."""
+    assert expanded("a: ${A}", A="${B}", B="x") == ({"a": "${B}"}, [])
+
+
+def test_what_came_from_the_environment_is_marked() -> None:
+    """So that it is never shown, and may be a number; what was written is not."""
+    result, _ = expanded("a: ${A}\nb: text", A="1")
+
+    assert isinstance(result, dict)
+    assert {key: type(value) for key, value in result.items()} == {"a": Expanded, "b": str}
+
+
+NO_REFERENCE = (
+    "a.yaml:2: ?/?: b: not a reference to an environment variable"
+    " (write ${NAME}, with letters, digits and underscores in the name) [invalid-variable]"
+)
+
+
+def missing(name: str, state: str) -> str:
+    return (
+        f"a.yaml:2: ?/?: b: environment variable {name} {state}"
+        f" (export {name}=... before starting, or write the value here) [missing-variable]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        pytest.param("${A}", [missing("A", "is not set")], id="not-set"),
+        pytest.param("${EMPTY}", [missing("EMPTY", "is empty")], id="empty"),
+        pytest.param(
+            "${SET}${A}${B}", [missing("A", "is not set"), missing("B", "is not set")], id="each-of-several"
+        ),
+        pytest.param("${my-key}", [NO_REFERENCE], id="hyphen"),
+        pytest.param("${}", [NO_REFERENCE], id="no-name"),
+        pytest.param("${SET", [NO_REFERENCE], id="not-closed"),
+        pytest.param("${ SET }", [NO_REFERENCE], id="spaces"),
+    ],
+)
+def test_bad_references(written: str, lines: list[str]) -> None:
+    """Each is named, with its line and without any value; none is sent as it is written."""
+    _, findings = expanded(f"a: 1\nb: '{written}'", SET="s3cret", EMPTY="")
+
+    assert [str(finding) for finding in findings] == lines
+
+
+YAML_PIECES = st.lists(
+    st.sampled_from(
+        [
+            *"abx19:-[]{},&*!|>%@`#\"'? \t\n",
+            ": ",
+            "- ",
+            "<<",
+            "<<: ",
+            "&a ",
+            "*a",
+            "!!int ",
+            "!!bool ",
+            "!!float ",
+            "!!binary ",
+            "!!timestamp ",
+            "!!set ",
+            "!!omap ",
+            "!!null ",
+            "---\n",
+            "\n  ",
+            "0x",
+            "0b_",
+            ".inf",
+            "1:30",
+            "${A}",
+            "\\ud800",
+            "\x00",
+            "é",
+            "apiVersion: networking.istio.io/v1\n",
+            "kind: ServiceEntry\n",
+            "metadata: ",
+            "spec: ",
+            "hosts: ",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@settings(max_examples=1500, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.one_of(
+        YAML_PIECES.map(str.encode),
+        st.binary(max_size=60),
+        st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")),
+    )
+)
+def test_no_file_raises(tmp_path: Path, content: bytes) -> None:
+    """Whatever it holds, loading it ends in findings of one line each that anybody can print."""
+    file = tmp_path / "a.yaml"
+    file.write_bytes(content)
+
+    for finding in load([file], {"A": "1"}).findings:
+        str(finding).encode()
+        assert "\n" not in str(finding)

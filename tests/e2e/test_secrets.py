@@ -1,0 +1,238 @@
+"""A key goes to its own provider and nowhere else: no other provider, no file, no log, no error."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from mitmproxy import http
+
+from tests.support.background import Background, wait_until
+from tests.support.certificates import Authority
+from tests.support.clients import JSON, ask, connect, http_client
+from tests.support.mesh import Host, write_mesh
+from tests.support.provider import Exchange, Provider, Request, garbage, hang, respond
+from tests.support.proxy import Proxy, Setting
+from tests.support.saved import read_flows
+from tests.support.secret import Secret, inflated, leaks
+
+OWN_KEY = Secret("the keyed provider's key", "sk-keyed-a3f19c0b7d")
+FALLBACK_KEY = Secret("the fallback's key", "sk-fallback-e81b62d4f0")
+BEARER = Secret("the client's Authorization", "sk-client-bearer-7b1d")
+API_KEY = Secret("the client's api-key header", "client-api-key-92fe")
+X_API_KEY = Secret("the client's x-api-key header", "client-x-api-key-51ac")
+COOKIE = Secret("the client's cookie", "client-session-cookie-6e20")
+QUERY_KEY = Secret("the client's ?api-key=", "client-query-key-c4d8")
+PROXY_KEY = Secret("the client's Proxy-Authorization", "client-proxy-auth-b00c")
+CLIENTS = (BEARER, API_KEY, X_API_KEY, COOKIE, QUERY_KEY)
+ALL = (OWN_KEY, FALLBACK_KEY, *CLIENTS, PROXY_KEY)
+MARKER, IN_HEADER, IN_ANSWER = "marker-in-a-request", "marker-in-a-header", "marker-in-an-answer"
+BODY = json.dumps({"messages": [{"role": "user", "content": MARKER}]})
+HEADERS = {
+    **JSON,
+    "Authorization": f"Bearer {BEARER.value}",
+    "api-key": API_KEY.value,
+    "X-API-Key": X_API_KEY.value,
+    "Cookie": f"session={COOKIE.value}",
+    "Proxy-Authorization": f"Basic {PROXY_KEY.value}",
+    "X-Marker": IN_HEADER,
+}
+QUERY = f"?api-key={QUERY_KEY.value}&api-version=1"
+PATH = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Whatever can be read afterwards: the files, and what providers and clients got."""
+
+    places: dict[str, bytes]
+    flows: list[http.HTTPFlow]
+    keyed: Provider
+    keyless: Provider
+    down: Provider
+    fallback: Provider
+    answers: list[httpx.Response]
+
+
+async def answer_with_marker(exchange: Exchange) -> None:
+    """An answer that has the marker in it."""
+    await respond(200, json.dumps({"marker": IN_ANSWER}).encode())(exchange)
+
+
+@pytest.fixture(scope="module", name="seen")
+def played(
+    background: Background,
+    authority: Authority,
+    setting: Setting,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Seen]:
+    """Requests with every kind of credential, to every kind of provider, with everything saved and logged."""
+    folder: Path = tmp_path_factory.mktemp("secrets")
+    setting = replace(setting, environment={"OWN": OWN_KEY.value, "FALLBACK": FALLBACK_KEY.value})
+    names = ("keyed.test", "keyless.test", "down.test", "fallback.test")
+    keyed, keyless, down, fallback = (Provider(answer_with_marker, authority.issue(name)) for name in names)
+    files = {"flows.mitm": folder / "flows.mitm", "out.har": folder / "out.har"}
+    loud = ("--set", "termlog_verbosity=debug", "--set", "flow_detail=4")  # -v would set flow_detail to 2
+    saving = ("-w", str(files["flows.mitm"]), "--set", f"hardump={files['out.har']}")
+    with ExitStack() as stack:
+        for provider in (keyed, keyless, down, fallback):
+            stack.enter_context(background.serving(provider))
+        config = write_mesh(
+            folder,
+            Host(name="keyed.test", port=keyed.port, key="${OWN}"),
+            Host(name="keyless.test", port=keyless.port),
+            Host(name="down.test", port=down.port, threshold=1, fallback="fallback.test"),
+            Host(name="fallback.test", port=fallback.port, key="${FALLBACK}", stream=True),
+            Host(name="gone.invalid", key="${OWN}"),
+        )
+        with Proxy(setting, config, *loud, *saving) as proxy:
+            answers = ask_everybody(proxy, down)
+        flows = read_flows(files["flows.mitm"])
+        places = {name: file.read_bytes() for name, file in files.items()}
+        places["the log"] = proxy.log.encode()
+        yield Seen(places, flows, keyed, keyless, down, fallback, answers)
+
+
+def ask_everybody(proxy: Proxy, down: Provider) -> list[httpx.Response]:
+    """Plain and through CONNECT, HTTP/1 and HTTP/2; the last host falls back after a failure."""
+    answers = []
+    with http_client(proxy) as plain, http_client(proxy, http2=True) as secure:
+        for host in ("keyed.test", "keyless.test", "gone.invalid"):
+            for client, scheme in ((plain, "http"), (secure, "https")):
+                url = f"{scheme}://{host}{PATH}{QUERY}"
+                answers.append(client.post(url, content=BODY, headers=HEADERS))
+        down.behaviour = garbage
+        for _ in range(2):
+            answers.append(plain.post(f"http://down.test{PATH}{QUERY}", content=BODY, headers=HEADERS))
+    return answers
+
+
+def carried(request: Request) -> list[str]:
+    """Which secrets a provider got."""
+    return [secret.name for secret in ALL if secret.occurs_in(request)]
+
+
+def test_the_requests_did_what_they_should(seen: Seen) -> None:
+    """Two answers each from two providers, two connect failures, one failure, one fallback."""
+    assert [answer.status_code for answer in seen.answers] == [200, 200, 200, 200, 503, 503, 502, 200]
+
+
+def test_a_provider_with_a_key(seen: Seen) -> None:
+    """Gets its key in place of the client's Authorization; the rest is between it and its client."""
+    assert len(seen.keyed.requests) == 2
+    for request in seen.keyed.requests:
+        assert OWN_KEY.is_bearer_of(request)
+        assert carried(request) == [s.name for s in (OWN_KEY, API_KEY, X_API_KEY, COOKIE, QUERY_KEY)]
+
+
+def test_a_provider_without_a_key(seen: Seen) -> None:
+    """Gets the client's own credentials, all of them, as the client sent them."""
+    assert len(seen.keyless.requests) == 2
+    for request in seen.keyless.requests:
+        assert BEARER.is_bearer_of(request)
+        assert carried(request) == [secret.name for secret in CLIENTS]
+        assert "api-version=1" in request.path
+
+
+def test_the_fallback(seen: Seen) -> None:
+    """Gets its own key and nothing of the client's credentials; the rest of query and headers stays."""
+    (request,) = seen.fallback.requests
+    assert FALLBACK_KEY.is_bearer_of(request)
+    assert carried(request) == [FALLBACK_KEY.name]
+    assert request.path.endswith("?api-version=1")
+    assert request.header("x-marker") == IN_HEADER
+
+
+def test_no_key_of_another(seen: Seen) -> None:
+    """The provider that failed got the client's credentials, and no provider's key."""
+    (request,) = seen.down.requests
+    assert carried(request) == [secret.name for secret in CLIENTS]
+
+
+def test_what_the_client_gets(seen: Seen) -> None:
+    """Neither answers nor error texts hold a key."""
+    places = {
+        f"answer {number}": answer.content + str(answer.headers.raw).encode()
+        for number, answer in enumerate(seen.answers)
+    }
+    assert leaks(places, ALL) == []
+
+
+@pytest.mark.parametrize("place", ["flows.mitm", "out.har", "the log"])
+@pytest.mark.parametrize("marker", [MARKER, IN_HEADER, IN_ANSWER, "Bearer [redacted]"])
+def test_a_marker_is_found(seen: Seen, place: str, marker: str) -> None:
+    """The positive control: what is no secret is there, from headers and bodies, requests and answers."""
+    assert marker in seen.places[place].decode(errors="replace")
+
+
+def test_nothing_is_found_of_a_secret(seen: Seen) -> None:
+    """Not in the flow file, not in the HAR, not in the log at its highest level, nor compressed inside of them."""
+    places = dict(seen.places)
+    places |= {f"{name}, inflated": inflated(content) for name, content in seen.places.items()}
+    places["flows, parsed"] = repr([flow.get_state() for flow in seen.flows]).encode()
+    places["bodies"] = b"".join(
+        (flow.request.get_content(strict=False) or b"")
+        + ((flow.response and flow.response.get_content(strict=False)) or b"")
+        for flow in seen.flows
+    )
+    assert leaks(places, ALL) == []
+
+
+def test_the_scan_would_find_a_secret(seen: Seen) -> None:
+    """The positive control of the scan itself, compressed or not."""
+    sample = b"..." + gzip.compress(b"key: " + OWN_KEY.value.encode()) + b"..."
+    assert leaks({"plain": OWN_KEY.value.encode()}, ALL) == [f"{OWN_KEY.name} in plain"]
+    assert leaks({"packed": inflated(sample)}, ALL) == [f"{OWN_KEY.name} in packed"]
+    assert len(seen.flows) == 8
+
+
+def test_requests_that_do_not_end(
+    background: Background, authority: Authority, setting: Setting, tmp_path: Path
+) -> None:
+    """Flows that are saved when their client leaves, or when mitmdump ends before they do, hold no key either."""
+    setting = replace(setting, environment={"OWN": OWN_KEY.value})
+    provider = Provider(hang, authority.issue("keyed.test"))
+    saved = tmp_path / "flows.mitm"
+    request = f"POST http://keyed.test{PATH}{QUERY} HTTP/1.1\r\nHost: keyed.test\r\n"
+    request += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    request += f"Content-Length: {len(BODY)}\r\n\r\n{BODY}"
+    with background.serving(provider):
+        config = write_mesh(tmp_path, Host(name="keyed.test", port=provider.port, key="${OWN}"))
+        with Proxy(setting, config, "-v", "-w", str(saved)) as proxy, connect(proxy.port) as stays:
+            with connect(proxy.port) as leaves:
+                leaves.sendall(request.encode())
+                wait_until(lambda: len(provider.requests) == 1, "the provider has the first request")
+            proxy.wait_for_line(r"\| no answer DC in ")
+            stays.sendall(request.encode())
+            wait_until(lambda: len(provider.requests) == 2, "the provider has the second request")
+            proxy.stop()
+            places = {"the log": proxy.log.encode(), "flows.mitm": saved.read_bytes()}
+    assert places["flows.mitm"].count(MARKER.encode()) >= 2
+    assert leaks(places, ALL) == []
+
+
+def test_a_key_in_a_mistaken_file(setting: Setting, tmp_path: Path) -> None:
+    """A configuration with errors is refused without printing what might be a key."""
+    config = write_mesh(tmp_path, Host(name="one.test", key=OWN_KEY.value), Host(name="two.test", key="${KEY}"))
+    text = config.read_text().replace("apiKey", "apiKye", 1)
+    config.write_text(text)
+    setting = replace(setting, environment={"KEY": f"{FALLBACK_KEY.value}\n"})
+    ended = setting.run_to_end(config, "-v")
+    assert ended.returncode == 1
+    assert re.search(r"mesh\.yaml:\d+: LLMProvider/one: \S*apiKye: ", ended.stdout)
+    assert re.search(r"mesh\.yaml:\d+: LLMProvider/two: \S*apiKey: ", ended.stdout)
+    assert leaks({"the output": ended.stdout.encode()}, ALL) == []
+
+
+def test_ask_is_not_told(setting: Setting, tmp_path: Path) -> None:
+    """A host with a key and nobody behind it: the error text does not hold the key."""
+    setting = replace(setting, environment={"OWN": OWN_KEY.value})
+    with Proxy(setting, write_mesh(tmp_path, Host(name="gone.invalid", key="${OWN}"))) as proxy:
+        answer = ask(proxy, "http://gone.invalid")
+    assert answer.status == 503
+    assert leaks({"the answer": answer.body, "the log": proxy.log.encode()}, ALL) == []
