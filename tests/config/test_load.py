@@ -140,7 +140,7 @@ def test_everything_that_is_wrong_is_said_at_once(load_yaml: Load) -> None:
         provider(path="chat", configs=openai(apiKey='"${KEY}"', stream="maybe"))
         + entry(resolution="STATIC")
         + "---\nkind: X\n",
-        "a: 1\na: 2\n",
+        "apiVersion: v1\nkind: X\nkind: X\n",
         "a: b: c",
         rule(
             trafficPolicy="{outlierDetection: {interval: 10, consecutive5xxErrors: -1, mxEjectionPercent: 5}}"
@@ -153,7 +153,7 @@ def test_everything_that_is_wrong_is_said_at_once(load_yaml: Load) -> None:
         ("a.yaml", 8, "spec.configs.defaultConfig.openAIConfig.stream", "wrong-type"),
         ("a.yaml", 13, "spec", "invalid-value"),
         ("a.yaml", 18, "apiVersion", "unknown-kind"),
-        ("b.yaml", 2, "", "duplicate-key"),
+        ("b.yaml", 3, "", "duplicate-key"),
         ("c.yaml", 1, "", "yaml-syntax"),
         (
             "d.yaml",

@@ -69,6 +69,9 @@ CASES = {
     "status-599": Case(respond(599, b""), 599, ""),
     "status-429": Case(respond(429, b"slow down"), 429, "slow down", counts=False),
     "status-404": Case(respond(404, b"what?"), 404, "what?", counts=False),
+    "status-307": Case(
+        respond(307, b"there", (("location", "https://fallback.test/"),)), 307, "there", counts=False
+    ),
     "close": Case(close_before_headers, 503, TERMINATION, "UC"),
     "reset": Case(reset_before_headers, 503, TERMINATION, "UC"),
     "garbage": Case(garbage, 502, PROTOCOL_ERROR, "UPE"),
@@ -170,7 +173,7 @@ def test_with_a_fallback(stage: Stage, label: str) -> None:
 
 @pytest.mark.parametrize("label", [label for label, case in CASES.items() if not case.counts])
 def test_what_is_no_failure(stage: Stage, label: str) -> None:
-    """4xx and 429 prove that the provider works: they do not eject it."""
+    """3xx, 4xx and 429 prove that the provider works: they do not eject it."""
     case = CASES[label]
     answers = [stage.ask(f"{label}-saved") for _ in range(3)]
     assert statuses(answers) == [case.status] * 3

@@ -46,7 +46,7 @@ QUERY = f"?api-key={QUERY_KEY.value}&api-version=1"
 PATH = "/v1/chat/completions"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Seen:
     """Whatever can be read afterwards: the files, and what providers and clients got."""
 
@@ -56,6 +56,7 @@ class Seen:
     keyless: Provider
     down: Provider
     fallback: Provider
+    poor: Provider
     answers: list[httpx.Response]
 
 
@@ -74,13 +75,15 @@ def played(
     """Requests with every kind of credential, to every kind of provider, with everything saved and logged."""
     folder: Path = tmp_path_factory.mktemp("secrets")
     setting = replace(setting, environment={"OWN": OWN_KEY.value, "FALLBACK": FALLBACK_KEY.value})
-    names = ("keyed.test", "keyless.test", "down.test", "fallback.test")
-    keyed, keyless, down, fallback = (Provider(answer_with_marker, authority.issue(name)) for name in names)
+    names = ("keyed.test", "keyless.test", "fallback.test", "poor-fallback.test")
+    providers = [Provider(answer_with_marker, authority.issue(name)) for name in names]
+    down = Provider(garbage, authority.issue("down.test", "poor.test"))
+    keyed, keyless, fallback, poor = providers
     files = {"flows.mitm": folder / "flows.mitm", "out.har": folder / "out.har"}
     loud = ("--set", "termlog_verbosity=debug", "--set", "flow_detail=4")  # -v would set flow_detail to 2
     saving = ("-w", str(files["flows.mitm"]), "--set", f"hardump={files['out.har']}")
     with ExitStack() as stack:
-        for provider in (keyed, keyless, down, fallback):
+        for provider in (*providers, down):
             stack.enter_context(background.serving(provider))
         config = write_mesh(
             folder,
@@ -88,27 +91,28 @@ def played(
             Host(name="keyless.test", port=keyless.port),
             Host(name="down.test", port=down.port, threshold=1, fallback="fallback.test"),
             Host(name="fallback.test", port=fallback.port, key="${FALLBACK}", stream=True),
+            Host(name="poor.test", port=down.port, threshold=1, fallback="poor-fallback.test"),
+            Host(name="poor-fallback.test", port=poor.port),
             Host(name="gone.invalid", key="${OWN}"),
         )
         with Proxy(setting, config, *loud, *saving) as proxy:
-            answers = ask_everybody(proxy, down)
+            answers = ask_everybody(proxy)
         flows = read_flows(files["flows.mitm"])
         places = {name: file.read_bytes() for name, file in files.items()}
         places["the log"] = proxy.log.encode()
-        yield Seen(places, flows, keyed, keyless, down, fallback, answers)
+        yield Seen(places, flows, keyed, keyless, down, fallback, poor, answers)
 
 
-def ask_everybody(proxy: Proxy, down: Provider) -> list[httpx.Response]:
-    """Plain and through CONNECT, HTTP/1 and HTTP/2; the last host falls back after a failure."""
+def ask_everybody(proxy: Proxy) -> list[httpx.Response]:
+    """Plain and through CONNECT, HTTP/1 and HTTP/2; the last hosts fall back after a failure."""
     answers = []
     with http_client(proxy) as plain, http_client(proxy, http2=True) as secure:
         for host in ("keyed.test", "keyless.test", "gone.invalid"):
             for client, scheme in ((plain, "http"), (secure, "https")):
                 url = f"{scheme}://{host}{PATH}{QUERY}"
                 answers.append(client.post(url, content=BODY, headers=HEADERS))
-        down.behaviour = garbage
-        for _ in range(2):
-            answers.append(plain.post(f"http://down.test{PATH}{QUERY}", content=BODY, headers=HEADERS))
+        for host in ("down.test", "down.test", "poor.test", "poor.test"):
+            answers.append(plain.post(f"http://{host}{PATH}{QUERY}", content=BODY, headers=HEADERS))
     return answers
 
 
@@ -118,8 +122,9 @@ def carried(request: Request) -> list[str]:
 
 
 def test_the_requests_did_what_they_should(seen: Seen) -> None:
-    """Two answers each from two providers, two connect failures, one failure, one fallback."""
-    assert [answer.status_code for answer in seen.answers] == [200, 200, 200, 200, 503, 503, 502, 200]
+    """Two answers each from two providers, two connect failures, and twice a failure and a fallback."""
+    statuses = [answer.status_code for answer in seen.answers]
+    assert statuses == [200, 200, 200, 200, 503, 503, 502, 200, 502, 200]
 
 
 def test_a_provider_with_a_key(seen: Seen) -> None:
@@ -148,10 +153,16 @@ def test_the_fallback(seen: Seen) -> None:
     assert request.header("x-marker") == IN_HEADER
 
 
+def test_a_fallback_without_a_key(seen: Seen) -> None:
+    """Gets no credential at all: the client's was not meant for it."""
+    (request,) = seen.poor.requests
+    assert carried(request) == []
+    assert request.header("authorization") is None
+
+
 def test_no_key_of_another(seen: Seen) -> None:
     """The provider that failed got the client's credentials, and no provider's key."""
-    (request,) = seen.down.requests
-    assert carried(request) == [secret.name for secret in CLIENTS]
+    assert [carried(request) for request in seen.down.requests] == [[secret.name for secret in CLIENTS]] * 2
 
 
 def test_what_the_client_gets(seen: Seen) -> None:
@@ -188,7 +199,7 @@ def test_the_scan_would_find_a_secret(seen: Seen) -> None:
     sample = b"..." + gzip.compress(b"key: " + OWN_KEY.value.encode()) + b"..."
     assert leaks({"plain": OWN_KEY.value.encode()}, ALL) == [f"{OWN_KEY.name} in plain"]
     assert leaks({"packed": inflated(sample)}, ALL) == [f"{OWN_KEY.name} in packed"]
-    assert len(seen.flows) == 8
+    assert len(seen.flows) == 10
 
 
 def test_requests_that_do_not_end(

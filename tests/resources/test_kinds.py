@@ -51,7 +51,9 @@ def test_what_is_no_path(path: object) -> None:
         LLMProviderSpec.model_validate({"host": "a.com", "path": path})
 
 
-@pytest.mark.parametrize("key", ["", " ", "k ", "k\n", "k\r\nX-Injected: 1", "k\x00", "schlüssel", "k\u2028"])
+@pytest.mark.parametrize(
+    "key", ["", " ", " k", "k ", "k\n", "k\r\nX-Injected: 1", "k\x00", "schlüssel", "k\u2028"]
+)
 def test_what_is_no_key(key: str) -> None:
     """Nothing that could end a header; and the text of the error does not hold it."""
     with pytest.raises(ValidationError, match="a key is printable ASCII") as caught:

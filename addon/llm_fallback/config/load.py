@@ -70,7 +70,7 @@ def _read(file: Path, environment: Mapping[str, str], resources: Resources, find
     skipped = 0
     for document in parsed:
         kind = kind_of(document)
-        if isinstance(kind, Finding):
+        if isinstance(kind, Finding) and not document.is_broken:
             findings.append(kind)
         if kind is None:
             skipped += not document.is_broken
