@@ -61,7 +61,9 @@ def send(
             ' {"stream": null,"model":null}\n', ' {"stream": null,"model":"a-model"}\n', id="null-is-said"
         ),
         pytest.param(
-            '{"model":"a","stream":1,"model":"b"}', '{"model":"a-model","stream":1,"model":"a-model"}', id="twice"
+            '{"model":"a","stream":1,"model":"b"}',
+            '{"model":"a-model","stream":1,"model":"a-model"}',
+            id="twice",
         ),
         pytest.param(
             '{"m\\u006fdel":"a","stream":true}', '{"m\\u006fdel":"a-model","stream":true}', id="escaped-name"
@@ -124,9 +126,7 @@ def test_twenty_megabytes(stage: tuple[Proxy, Provider]) -> None:
 @pytest.mark.parametrize(
     ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", gzip.compress)]
 )
-def test_a_compressed_body(
-    stage: tuple[Proxy, Provider], encoding: str, compress: type[bytes]
-) -> None:
+def test_a_compressed_body(stage: tuple[Proxy, Provider], encoding: str, compress: type[bytes]) -> None:
     """Its model is set too; it is sent on uncompressed, and says so."""
     request = send(stage, compress(b'{"model":"x","stream":true}'), {**JSON, "Content-Encoding": encoding})
     assert request.header("content-encoding") is None
@@ -173,7 +173,15 @@ def test_headers_are_the_clients(stage: tuple[Proxy, Provider]) -> None:
     }
     request = send(stage, b"{}", own)
     names = {name.lower() for name, _ in request.headers}
-    assert names == {"host", "x-request-id", "user-agent", "accept", "accept-encoding", "content-type", "content-length"}
+    assert names == {
+        "host",
+        "x-request-id",
+        "user-agent",
+        "accept",
+        "accept-encoding",
+        "content-type",
+        "content-length",
+    }
     assert request.header("host") == "primary.test"
     assert [request.header(name) for name in ("x-request-id", "user-agent", "accept")] == [
         "7",

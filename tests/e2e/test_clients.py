@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from standin import StandIn
+from standin import CONTENT, StandIn
 
 from tests.support.background import Background
 from tests.support.certificates import Authority
@@ -83,10 +83,11 @@ def through_curl(proxy: Proxy, host: str) -> Answer:
 
 def through_sdk(proxy: Proxy, host: str) -> Answer:
     """The openai SDK, whose base URL ends in /v1."""
-    with http_client(proxy) as client, sdk(client, f"http://{host}/v1") as openai:
+    with sdk(f"http://{host}/v1", proxy) as client:
         messages = json.loads(QUESTION)["messages"]
-        completion = openai.chat.completions.with_raw_response.create(model="any", messages=messages)
-        return answer_of(completion.http_response)
+        raw = client.chat.completions.with_raw_response.create(model="any", messages=messages)
+        assert raw.parse().choices[0].message.content == CONTENT
+        return Answer(raw.status_code, dict(raw.headers), raw.content)
 
 
 SHAPES: list[Ask] = [
@@ -159,7 +160,7 @@ def test_a_reverse_proxys_client(stage: Stage, setting: Setting) -> None:
         httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,
     ):
         answers = [answer_of(client.post(proxy.url, content=QUESTION, headers=JSON)) for _ in range(2)]
-        with sdk(client, f"{proxy.url}/v1") as openai:
+        with sdk(f"{proxy.url}/v1", None) as openai:
             messages = json.loads(QUESTION)["messages"]
             completion = openai.chat.completions.create(model="any", messages=messages)
     assert (answers[0].status, answers[0].body) == (503, b"no healthy upstream")

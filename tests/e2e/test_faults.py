@@ -55,14 +55,18 @@ class Case:
     counts: bool = True
 
 
-UNREACHABLE = {"status": 503, "body": CONNECT_FAILURE, "flags": "UF,URX", "once": (503, NOBODY)}
+def unreachable(behaviour: Behaviour | None, hellos: int | None = None) -> Case:
+    """A connection that does not come about: tried three times, or once where that ejects."""
+    return Case(behaviour, 503, CONNECT_FAILURE, "UF,URX", hellos, once=(503, NOBODY))
+
+
 CASES = {
-    "dns": Case(None, **UNREACHABLE),
-    "refused": Case(None, **UNREACHABLE),
-    "other-name": Case(respond(), hellos=3, **UNREACHABLE),
-    "expired": Case(respond(), hellos=3, **UNREACHABLE),
-    "unknown-ca": Case(respond(), hellos=3, **UNREACHABLE),
-    "not-tls": Case(respond(), **UNREACHABLE),
+    "dns": unreachable(None),
+    "refused": unreachable(None),
+    "other-name": unreachable(respond(), 3),
+    "expired": unreachable(respond(), 3),
+    "unknown-ca": unreachable(respond(), 3),
+    "not-tls": unreachable(respond()),
     "status-500": Case(respond(500, b"five"), 500, "five"),
     "status-503": Case(respond(503, b"unavailable"), 503, "unavailable"),
     "status-529": Case(respond(529, b"overloaded"), 529, "overloaded"),
@@ -243,9 +247,7 @@ def broken_stage(
     """A proxy in front of one provider, without outlier detection."""
     provider = Provider(respond(), authority.issue("broken.test"))
     with background.serving(provider):
-        config = write_mesh(
-            tmp_path_factory.mktemp("broken"), Host(name="broken.test", port=provider.port)
-        )
+        config = write_mesh(tmp_path_factory.mktemp("broken"), Host(name="broken.test", port=provider.port))
         with Proxy(setting, config) as proxy:
             yield proxy, provider
 

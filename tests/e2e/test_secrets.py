@@ -229,7 +229,9 @@ def test_requests_that_do_not_end(
 
 def test_a_key_in_a_mistaken_file(setting: Setting, tmp_path: Path) -> None:
     """A configuration with errors is refused without printing what might be a key."""
-    config = write_mesh(tmp_path, Host(name="one.test", key=OWN_KEY.value), Host(name="two.test", key="${KEY}"))
+    config = write_mesh(
+        tmp_path, Host(name="one.test", key=OWN_KEY.value), Host(name="two.test", key="${KEY}")
+    )
     text = config.read_text().replace("apiKey", "apiKye", 1)
     config.write_text(text)
     setting = replace(setting, environment={"KEY": f"{FALLBACK_KEY.value}\n"})

@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
 
 from tests.support.background import Background
 from tests.support.certificates import Authority
-from tests.support.clients import JSON, QUESTION, TIMEOUT_S, client_context, connect, http_client, request_bytes, sdk
+from tests.support.clients import (
+    JSON,
+    QUESTION,
+    TIMEOUT_S,
+    client_context,
+    connect,
+    http_client,
+    request_bytes,
+    sdk,
+)
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import SSE_HEAD, Exchange, Feed, Flood, Provider, chunk, respond
 from tests.support.proxy import Proxy, Setting
@@ -104,9 +112,9 @@ def test_the_openai_sdk_streams(background: Background, stage: tuple[Proxy, Prov
     feed = provider.behaviour = Feed(background)
     feed.send(SSE_HEAD)
     feed.event(sdk_event("to"))
-    with http_client(proxy) as client, sdk(client, "http://primary.test/v1") as openai_sdk:
+    with sdk("http://primary.test/v1", proxy) as client:
         messages = json.loads(QUESTION)["messages"]
-        stream = openai_sdk.chat.completions.create(model="any", messages=messages, stream=True)
+        stream = client.chat.completions.create(model="any", messages=messages, stream=True)
         with stream:
             assert next(stream).choices[0].delta.content == "to"
             feed.event(sdk_event("ken"))
@@ -126,13 +134,13 @@ def test_a_cut_stream_is_an_error_to_the_openai_sdk(
     feed = provider.behaviour = Feed(background)
     feed.send(SSE_HEAD)
     feed.event(sdk_event("half"))
-    with http_client(proxy) as client, sdk(client, "http://primary.test/v1") as openai_sdk:
+    with sdk("http://primary.test/v1", proxy) as client:
         messages = json.loads(QUESTION)["messages"]
-        stream = openai_sdk.chat.completions.create(model="any", messages=messages, stream=True)
+        stream = client.chat.completions.create(model="any", messages=messages, stream=True)
         with stream:
             assert next(stream).choices[0].delta.content == "half"
             feed.reset()
-            with pytest.raises((openai.APIConnectionError, httpx.RemoteProtocolError)):
+            with pytest.raises(Exception, match=r"(?i)incomplete|closed|connection"):
                 list(stream)
 
 

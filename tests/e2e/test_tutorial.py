@@ -88,9 +88,7 @@ def test_the_tutorial(background: Background, authority: Authority, setting: Set
                 assert model_of(ask(proxy, URL)) == FALLBACK_MODEL
                 saw_the_tutorials_request(fallback)
 
-                primary = StandIn(
-                    Answers(key=PRIMARY_KEY.value), tls=authority.issue(PRIMARY), sock=reserved
-                )
+                primary = StandIn(Answers(key=PRIMARY_KEY.value), tls=authority.issue(PRIMARY), sock=reserved)
                 with background.serving(primary):
                     proxy.wait_for_line(f"returned {PRIMARY}:80")
                     assert_has_been_away(proxy)

@@ -16,7 +16,12 @@ from tests.support.provider import Exchange, Provider, chunk, close_before_heade
 from tests.support.proxy import Proxy, Setting
 
 BODY = b'{"model" :"theirs","n":1.50}\x00\xff'
-ANSWER_HEADERS = (("X-Odd-Case", "1"), ("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("Transfer-Encoding", "chunked"))
+ANSWER_HEADERS = (
+    ("X-Odd-Case", "1"),
+    ("Set-Cookie", "a=1"),
+    ("set-cookie", "b=2"),
+    ("Transfer-Encoding", "chunked"),
+)
 
 
 async def answer(exchange: Exchange) -> None:
@@ -96,7 +101,9 @@ def test_plain_http(stage: Stage) -> None:
             sock.sendall(request(f"http://localhost:{port}{PATH}", port))
             answers.append(read_to_end(sock))
     assert answers[0] == answers[1]
-    assert answers[0].startswith(b"HTTP/1.1 207 Status\r\nX-Odd-Case: 1\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n")
+    assert answers[0].startswith(
+        b"HTTP/1.1 207 Status\r\nX-Odd-Case: 1\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n"
+    )
     assert answers[0].endswith(b"one\x00\xfftwo") or chunk(b"one\x00\xfftwo") in answers[0]
     ours, bare = stage.plain.requests[-2:]
     assert ours.raw == bare.raw

@@ -114,7 +114,9 @@ def test_one_line_in_the_log_for_each_request(story: Story) -> None:
     """Route, target, attempts with outcome and duration, status, and Envoy's flag where there is one."""
     failed, fell_back, streamed, returned = story.requests
     port = story.fallback.port
-    assert re.search(r"POST primary\.test primary\.test-route -> primary\.test:80 \| .*connect-failure", failed)
+    assert re.search(
+        r"POST primary\.test primary\.test-route -> primary\.test:80 \| .*connect-failure", failed
+    )
     assert re.search(r" in \d+ ms, then no healthy endpoint \| 503 UH in \d+ ms$", failed)
     for line in (fell_back, streamed):
         assert "primary.test-route -> fallback.test:80 instead of primary.test:80" in line

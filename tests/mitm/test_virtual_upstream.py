@@ -63,7 +63,7 @@ def test_what_we_call_and_replace(function: Callable[..., Any], parameters: list
     ("owner", "attributes"),
     [
         (HttpLayer, ["connections", "command_sources", "context"]),
-        (HttpStream, ["flow", "stream_id", "server_state", "context"]),
+        (HttpStream, ["flow", "stream_id", "context"]),
         (ConnectionHandler, ["timeout_watchdog"]),
         (DestinationKnown, ["child_layer", "context"]),
         (Http2Server, ["h2_conn"]),
@@ -76,6 +76,13 @@ def test_what_we_look_at(owner: type, attributes: list[str]) -> None:
     """It is declared on the class, or on one of its bases."""
     declared = {name for base in owner.__mro__ for name in (*vars(base), *inspect.get_annotations(base))}
     assert set(attributes) <= declared
+
+
+def test_a_stream_has_a_state_for_the_server() -> None:
+    """It is what our `start_response_stream` moves on, as mitmproxy's own does."""
+    assert "self.server_state = self.state_stream_response_body" in inspect.getsource(
+        HttpStream.start_response_stream
+    )
 
 
 def test_an_error_code_for_a_provider_that_stops() -> None:

@@ -13,5 +13,7 @@ class Authority(ThrowawayCA):
         """A server's context whose certificate ran out an hour ago."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         end = datetime.now(UTC) - timedelta(hours=1)
-        self._ca.issue_cert(*hostnames, not_before=end - timedelta(days=1), not_after=end).configure_cert(context)
+        self._ca.issue_cert(*hostnames, not_before=end - timedelta(days=1), not_after=end).configure_cert(
+            context
+        )
         return context

@@ -46,7 +46,16 @@ def answer_of(response: httpx.Response) -> Answer:
 
 def _curl(proxy: Proxy, url: str, *arguments: str) -> Answer:
     """What curl gets through the proxy."""
-    common = ["--disable", "--silent", "--show-error", "--include", "--max-time", str(TIMEOUT_S), "--noproxy", ""]
+    common = [
+        "--disable",
+        "--silent",
+        "--show-error",
+        "--include",
+        "--max-time",
+        str(TIMEOUT_S),
+        "--noproxy",
+        "",
+    ]
     tls = ["--suppress-connect-headers", "--cacert", proxy.setting.client_ca]
     done = subprocess.run(
         ["curl", *common, *tls, "--proxy", proxy.url, url, *arguments],
@@ -102,9 +111,12 @@ def client_context(proxy: Proxy, *, http2: bool = False) -> ssl.SSLContext:
     return context
 
 
-def sdk(client: httpx.Client, base_url: str, key: str = "the-clients-own") -> openai.OpenAI:
-    """The openai SDK over an httpx client, without retries of its own."""
-    return openai.OpenAI(base_url=base_url, api_key=key, http_client=client, max_retries=0)
+def sdk(base_url: str, proxy: Proxy | None) -> openai.OpenAI:
+    """The openai SDK, through the proxy if there is one, without retries of its own."""
+    transport = openai.DefaultHttpxClient(
+        proxy=proxy.url if proxy else None, trust_env=False, timeout=TIMEOUT_S
+    )
+    return openai.OpenAI(base_url=base_url, api_key="the-clients-own", http_client=transport, max_retries=0)
 
 
 def connect(port: int, *, receive_buffer: int | None = None) -> socket.socket:

@@ -119,7 +119,9 @@ class Proxy:
 
     def requests(self) -> list[str]:
         """The log's lines about managed requests that are over."""
-        return [line for line in self.lines if re.search(r" \| (\d{3}|no answer)( [A-Z,]+)? in \d+ ms$", line)]
+        return [
+            line for line in self.lines if re.search(r" \| (\d{3}|no answer)( [A-Z,]+)? in \d+ ms$", line)
+        ]
 
     def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> str:
         """The first line that matches, which may still have to come."""
@@ -134,8 +136,13 @@ class Proxy:
                 assert left > 0 and not ended, f"no line with {pattern!r} in the log:\n{self.log}"  # noqa: PT018
                 self._changed.wait(min(left, 0.5))
 
+    def wait(self) -> int:
+        """The status with which it ends by itself."""
+        assert self._process
+        return self._process.wait(STOP_S)
+
     def stop(self) -> None:
-        """End it as Ctrl-C would, or else with force."""
+        """End it in an orderly way, or else with force."""
         process = self._process
         assert process
         process.terminate()

@@ -112,14 +112,14 @@ class _Run(commands.StartHook):
         exchange = upstream.begin(asyncio.current_task())
         try:
             with handler.timeout_watchdog.disarm():
-                while not (exchange.is_over or upstream.is_over):
+                while upstream.is_wanted and not exchange.is_over:
                     await handler.server_event(_Arrived(upstream.mailbox, await exchange.pieces()))
                     await handler.drain_writers()
                     while upstream.backlog() > _MAX_BACKLOG_BYTES:  # noqa: ASYNC110 - nobody sets an event
                         await asyncio.sleep(_BACKLOG_POLL_S)
         finally:
             exchange.close()
-            if not upstream.is_over:
+            if upstream.is_waiting:  # or the layers above would remember the command for ever
                 await handler.server_event(_Arrived(upstream.mailbox, [End.BROKEN]))
 
 
@@ -138,7 +138,13 @@ class VirtualUpstream(HttpConnection):
         self._body = bytearray()
         self._stream_id = 0
         self._task: asyncio.Task[Any] | None = None
-        self.is_over = False
+        self._is_over = False
+        self.is_waiting = False
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is still somebody for the answer."""
+        return not self._is_over and self.context.client.connected
 
     def begin(self, task: asyncio.Task[Any] | None) -> Exchange:
         """Begin the exchange in a task, which is cancelled if the client leaves."""
@@ -162,7 +168,7 @@ class VirtualUpstream(HttpConnection):
                 self._body += data
             case RequestEndOfMessage():
                 self._flow.request.data.content = bytes(self._body)
-                yield self.mailbox
+                yield from self._wait()
                 yield _Run(self)
             case RequestProtocolError():
                 self._finish()
@@ -172,8 +178,9 @@ class VirtualUpstream(HttpConnection):
                 pass  # Start; trailers, which no provider reads
 
     def _let_in(self, pieces: list[Piece]) -> layer.CommandGenerator[None]:
+        self.is_waiting = False
         for piece in pieces:
-            if self.is_over:
+            if self._is_over:
                 return
             match piece:
                 case bytes():
@@ -191,12 +198,16 @@ class VirtualUpstream(HttpConnection):
                     yield ReceiveHttp(
                         ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
                     )
-        if not self.is_over:
-            yield self.mailbox
+        if not self._is_over:
+            yield from self._wait()
+
+    def _wait(self) -> layer.CommandGenerator[None]:
+        self.is_waiting = True
+        yield self.mailbox
 
     def _finish(self) -> None:
-        if not self.is_over:
-            self.is_over = True
+        if not self._is_over:
+            self._is_over = True
             self._server.state = ConnectionState.CLOSED
             self._server.timestamp_end = time.time()
             self._http_layer.connections.pop(self._server, None)

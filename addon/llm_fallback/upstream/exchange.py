@@ -104,6 +104,7 @@ class Exchange:
             raise LookupError("the host is not managed")
         self._routed = routed
         self._target: Target | None = routed.target
+        self._endpoint_count = 0
         self._attempts: list[Attempted] = []
         self._status: int | None = None
         self._flags: tuple[Flag, ...] = ()
@@ -188,6 +189,7 @@ class Exchange:
 
     async def _choose_endpoint(self, target: Target, tried: list[Endpoint]) -> Endpoint | None:
         endpoints = await self._shared.discovery.endpoints(target)
+        self._endpoint_count = len(endpoints)
         self._shared.sweep()
         return choose_endpoint(
             endpoints,
@@ -207,20 +209,18 @@ class Exchange:
             result = str(response.status)
         except AttemptFailed as failed:
             result = f"{failed.failure} ({failed})"
-            await self._record(target, endpoint, Outcome(503, local_origin=True))
+            self._record(target, endpoint, Outcome(503, local_origin=True))
             return failed.failure
         finally:
             took = self._shared.clock() - began
             self._attempts.append(Attempted(target.host, str(endpoint), result, took))
-        await self._record(target, endpoint, Outcome(200, local_origin=True))
-        await self._record(target, endpoint, Outcome(response.status))
+        self._record(target, endpoint, Outcome(200, local_origin=True))
+        self._record(target, endpoint, Outcome(response.status))
         return _Answered(response, endpoint, took)
 
-    async def _record(self, target: Target, endpoint: Endpoint, outcome: Outcome) -> None:
-        if target.outlier is None:
-            return
-        total = len(await self._shared.discovery.endpoints(target))
-        ejected = self._shared.health.record(target, endpoint, outcome, total=total, now=self._shared.clock())
+    def _record(self, target: Target, endpoint: Endpoint, outcome: Outcome) -> None:
+        now = self._shared.clock()
+        ejected = self._shared.health.record(target, endpoint, outcome, total=self._endpoint_count, now=now)
         if ejected:
             self._shared.on_event(ejected)
             self._shared.sweep()
@@ -231,7 +231,7 @@ class Exchange:
         except BodyBroken:
             self._flags = (Flag.UPSTREAM_CONNECTION_TERMINATION,)
             if self._target:
-                await self._record(self._target, answer.endpoint, Outcome(503, local_origin=True))
+                self._record(self._target, answer.endpoint, Outcome(503, local_origin=True))
             rest = answer.response.read_rest()
             self._finish()
             return [rest, End.BROKEN] if rest else [End.BROKEN]
