@@ -9,13 +9,20 @@ from pathlib import Path
 
 from llm_fallback.config import Severity, load
 
+_SCRIPT = Path(__file__).parent / "mitm" / "addon.py"
+
 EXIT_CLEAN, EXIT_FINDINGS = 0, 1  # argparse itself exits with 2 on bad usage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = _parser().parse_args(arguments)
-    return _check(options.files)
+    match options.command:
+        case "check":
+            return _check(options.files)
+        case _:
+            sys.stdout.write(f"{_SCRIPT}\n")
+            return EXIT_CLEAN
 
 
 def _check(paths: list[Path]) -> int:
@@ -43,4 +50,5 @@ def _parser() -> argparse.ArgumentParser:
         default=[Path("config")],
         help="files or folders of YAML (default: config)",
     )
+    commands.add_parser("script", help="print the path to give to mitmproxy's -s option")
     return parser

@@ -16,6 +16,7 @@ class Flag(StrEnum):
     UPSTREAM_RETRY_LIMIT_EXCEEDED = "URX"
     NO_CLUSTER_FOUND = "NC"
     DOWNSTREAM_CONNECTION_TERMINATION = "DC"
+    DOWNSTREAM_PROTOCOL_ERROR = "DPE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class LocalReply:
 
 NO_HEALTHY_UPSTREAM = LocalReply(503, "no healthy upstream", (Flag.NO_HEALTHY_UPSTREAM,))
 NO_SUCH_TARGET = LocalReply(503, "", (Flag.NO_CLUSTER_FOUND,))
+BAD_REQUEST = LocalReply(400, "", (Flag.DOWNSTREAM_PROTOCOL_ERROR,))
 INTERNAL_ERROR = LocalReply(500, "llm-fallback failed to handle this request; its log says why")
 
 _RESETS = {

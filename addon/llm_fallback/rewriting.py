@@ -5,6 +5,7 @@ goes to the host that the client addressed and nowhere else; the provider's key 
 `upstream`, and is only referred to here.
 """
 
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _OUR_OWN = frozenset({"content-length", "expect", "host"})  # between us and the target, not the client
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")
+_LINE_END = re.compile(r"[\r\n\x00]")
 _MAX_DECODED_BYTES = 64 * 1024 * 1024
 _ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
@@ -63,6 +67,16 @@ class Outgoing:
         if self.api_key:
             headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
         return redact_query(self.path), tuple(headers)
+
+
+def is_well_formed(request: OriginalRequest) -> bool:
+    """Whether the request can be sent on as it is, without becoming another one on the way.
+
+    HTTP/2 clients can put into paths and values what would end a line of HTTP/1; Envoy answers 400 as well.
+    """
+    if not _TOKEN.fullmatch(request.method) or not _PATH.fullmatch(request.path):
+        return False
+    return all(_TOKEN.fullmatch(name) and not _LINE_END.search(value) for name, value in request.headers)
 
 
 def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None) -> Outgoing:
@@ -102,11 +116,7 @@ def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
     if provider.path is None:
         return path
     before, question, query = path.partition("?")
-    if (
-        before in ("", "/", "*")
-        or before.endswith(CHAT_COMPLETIONS)
-        or (addressed and before == addressed.path)
-    ):
+    if before in ("", "/") or before.endswith(CHAT_COMPLETIONS) or (addressed and before == addressed.path):
         return f"{provider.path}{question}{query}"
     bases = ["/v1"] if addressed is None or addressed.base is None else ["/v1", addressed.base]
     under = [base for base in bases if before.startswith(f"{base}/")]

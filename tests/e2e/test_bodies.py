@@ -15,7 +15,10 @@ from tests.support.provider import Provider, Request, respond
 from tests.support.proxy import Proxy, Setting
 
 MODEL, STREAM = '"model": "a-model"', '"stream": false'
-ODD = '\t"n" :1.50,"big":123456789012345678901234567890 ,\r\n "e":1E+2,"u":"\\u8bf7请\\/","d":1,"d":2,"o":{"model":"x"}'
+ODD = (
+    '\t"n" :1.50,"big":123456789012345678901234567890 ,\r\n "e":1E+2'
+    ',"u":"\\u8bf7请\\/","d":1,"d":2,"o":{"model":"x"}'
+)
 
 
 @pytest.fixture(scope="module", name="stage")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from standin import CONTENT, StandIn
 
+from standin import CONTENT, StandIn
 from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.clients import (
@@ -19,8 +19,8 @@ from tests.support.clients import (
     TIMEOUT_S,
     Answer,
     answer_of,
-    connect,
     ask,
+    connect,
     http_client,
     parse,
     read_response,
@@ -235,7 +235,7 @@ def test_many_requests_at_once(
 def test_other_requests_to_a_provider(
     background: Background, authority: Authority, setting: Setting, tmp_path: Path
 ) -> None:
-    """GET and HEAD under /v1 move to the provider's base; a HEAD's answer has no body, whatever its length says."""
+    """GET and HEAD under /v1 move to the provider's base; the answer to HEAD has a length and no body."""
     provider = Provider(respond(200, b'{"object":"list"}'), authority.issue("primary.test"))
     with background.serving(provider):
         config = write_mesh(tmp_path, Host(name="primary.test", port=provider.port))

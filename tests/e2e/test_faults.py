@@ -42,7 +42,7 @@ NOBODY = "no healthy upstream"
 class Case:
     """A fault: what the provider does, and what is to come of it.
 
-    `behaviour` None: nobody listens. `hellos`: how many TLS handshakes one request costs, where that is known.
+    `behaviour` None: nobody listens. `hellos`: how many TLS handshakes one request costs, if known.
     `once`: the first answer where that fault ejects, `flags` the response flags that the log tells.
     """
 
@@ -316,7 +316,7 @@ def test_a_cut_200_never_reaches_a_threshold_of_two(
 def test_providers_that_do_not_let_anybody_connect(
     background: Background, authority: Authority, setting: Setting, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """No TCP handshake, or no TLS handshake, within 10 s (Istio's connect timeout) is a failure to connect."""
+    """No handshake of TCP or TLS within 10 s (Istio's connect timeout) is a failure to connect."""
     fallback = Provider(respond(200, FALLBACK_BODY), authority.issue(FALLBACK))
     with ExitStack() as stack:
         stack.enter_context(background.serving(fallback))
@@ -342,6 +342,6 @@ def full_backlog(stack: ExitStack) -> socket.socket:
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     for _ in range(4):
         waiting = stack.enter_context(socket.socket())
-        waiting.setblocking(False)
+        waiting.settimeout(0)
         waiting.connect_ex(listener.getsockname())
     return listener

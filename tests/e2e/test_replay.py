@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from standin import Answers, StandIn
 
+from standin import Answers, StandIn
 from tests.support.background import Background, wait_until
 from tests.support.certificates import Authority
 from tests.support.clients import JSON, QUESTION, http_client
@@ -16,9 +16,10 @@ from tests.support.secret import Secret
 
 KEY = Secret("the provider's key", "sk-replay-5ca1ab1e")
 CLIENT_KEY = Secret("the client's key", "sk-client-0ddba11")
+PLACEHOLDER = Secret("what stands in a saved flow for a key", "[redacted]")
 
 
-@pytest.mark.parametrize("path", ["", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["", "/v1/chat/completions", "/v1/chat/completions?api-key=sk-query"])
 def test_client_replay(
     path: str, background: Background, authority: Authority, setting: Setting, tmp_path: Path
 ) -> None:
@@ -28,7 +29,7 @@ def test_client_replay(
     saved, again = tmp_path / "flows.mitm", tmp_path / "again.mitm"
     with background.serving(provider):
         config = write_mesh(tmp_path, Host(name="provider.test", port=provider.port, key="${KEY}"))
-        headers = {**JSON, "Authorization": f"Bearer {CLIENT_KEY.value}"}
+        headers = {**JSON, "Authorization": f"Bearer {CLIENT_KEY.value}", "api-key": CLIENT_KEY.value}
         with Proxy(setting, config, "-w", str(saved)) as proxy, http_client(proxy) as client:
             assert client.post(f"http://provider.test{path}", content=QUESTION, headers=headers).is_success
         with Proxy(setting, config, "-C", str(saved), "-w", str(again)) as proxy:
@@ -36,6 +37,7 @@ def test_client_replay(
         first, second = provider.seen
     assert KEY.is_bearer_of(second)
     assert not CLIENT_KEY.occurs_in(second)
+    assert not PLACEHOLDER.occurs_in(second)
     assert (second.host, second.path, second.body) == (first.host, first.path, first.body)
     replayed = [flow for flow in read_flows(again) if flow.is_replay == "request"]
     assert [flow.response and flow.response.status_code for flow in replayed] == [200]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from standin import Answers, StandIn
 
+from standin import Answers, StandIn
 from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.clients import (
@@ -24,7 +24,7 @@ from tests.support.clients import (
 )
 from tests.support.mesh import PATH, Host, write_mesh
 from tests.support.provider import Provider, respond
-from tests.support.proxy import ROOT, Proxy, Setting
+from tests.support.proxy import Proxy, Setting
 from tests.support.secret import Secret
 
 PRIMARY, FALLBACK = "asm-llm-provider-test.com", "dashscope.aliyuncs.com"

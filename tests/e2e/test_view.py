@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from mitmproxy import http
-from standin import StandIn
 
+from standin import StandIn
 from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.clients import JSON, QUESTION, http_client
@@ -57,10 +57,11 @@ def played(
             Host(name="primary.test", port=port, threshold=1, ejection="2s", fallback="fallback.test"),
             Host(name="fallback.test", port=fallback.port, model="the-fallback", key=KEY.value),
         )
-        answers = []
         with Proxy(setting, config, "-w", str(saved)) as proxy, http_client(proxy) as client:
-            for body in (QUESTION, QUESTION, STREAMED):
-                answers.append(client.post("http://primary.test", content=body, headers=JSON).content)
+            answers = [
+                client.post("http://primary.test", content=body, headers=JSON).content
+                for body in (QUESTION, QUESTION, STREAMED)
+            ]
             with background.serving(StandIn(tls=authority.issue("primary.test"), sock=reserved)):
                 proxy.wait_for_line("returned primary.test:80")
                 answers.append(client.post("http://primary.test", content=QUESTION, headers=JSON).content)

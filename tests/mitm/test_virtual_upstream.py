@@ -1,11 +1,10 @@
-"""The private parts of mitmproxy that `virtual_upstream` stands on: this fails first when a version moves them."""
+"""The private parts of mitmproxy on which `virtual_upstream` stands: this fails when a version moves them."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llm_fallback.mitm import virtual_upstream
 from mitmproxy import http
 from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.context import Context
@@ -25,6 +24,8 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection
 from mitmproxy.proxy.layers.modes import DestinationKnown
 from mitmproxy.proxy.server import ConnectionHandler, TimeoutWatchdog
+
+from llm_fallback.mitm import virtual_upstream
 
 SIGNATURES: list[tuple[Callable[..., Any], list[str]]] = [
     (HttpLayer.get_connection, ["self", "event", "reuse"]),

@@ -18,6 +18,7 @@ import openai
 from tests.support.proxy import Proxy
 
 TIMEOUT_S = 30.0
+_CONNECTION_WINDOW = 16 * 1024 * 1024  # so that one stream that is not read does not stop the others
 QUESTION = '{"messages":[{"role":"user","content":"请介绍你自己"}]}'
 JSON = {"Content-Type": "application/json"}
 
@@ -79,7 +80,7 @@ def parse(raw: bytes) -> Answer:
 
 
 def http_client(proxy: Proxy, *, http2: bool = False, scheme: str = "http") -> httpx.Client:
-    """An httpx client of the proxy, which trusts mitmproxy's authority; with `http2`, it speaks nothing else."""
+    """An httpx client of the proxy, which trusts mitmproxy's CA; with `http2`, it speaks nothing else."""
     return httpx.Client(
         proxy=f"{scheme}://127.0.0.1:{proxy.port}",
         http2=http2,
@@ -175,7 +176,8 @@ class Http2Connection:
         self._host = host
         self._proxy = proxy
         self._h2 = h2.connection.H2Connection()
-        self._data: dict[int, bytes] = {}
+        self._data: dict[int, bytearray] = {}
+        self._unread: dict[int, int] = {}
         self._sock: ssl.SSLSocket
 
     def __enter__(self) -> Self:
@@ -189,6 +191,7 @@ class Http2Connection:
         context.set_alpn_protocols(["h2"])
         self._sock = context.wrap_socket(sock, server_hostname=self._host)
         self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(_CONNECTION_WINDOW)
         self._flush()
         return self
 
@@ -198,7 +201,7 @@ class Http2Connection:
     def post(self, body: bytes) -> int:
         """Send a request; the number of its stream."""
         stream = self._h2.get_next_available_stream_id()
-        self._data[stream] = b""
+        self._data[stream], self._unread[stream] = bytearray(), 0
         headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", "/")]
         self._h2.send_headers(stream, headers)
         self._h2.send_data(stream, body, end_stream=True)
@@ -211,16 +214,28 @@ class Http2Connection:
         self._flush()
 
     def read_until(self, stream: int, expected: bytes) -> None:
-        """Read until the stream's answer holds the bytes."""
+        """Read until the stream's answer holds the bytes; other streams are not told to go on."""
         while expected not in self._data[stream]:
-            received = self._sock.recv(65536)
-            assert received, "the proxy closed the connection"
-            for event in self._h2.receive_data(received):
-                if isinstance(event, h2.events.DataReceived):
-                    assert event.data is not None
-                    self._data[event.stream_id] += event.data
-                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            self._flush()
+            self._read_for(stream)
+
+    def read_until_size(self, stream: int, size: int) -> None:
+        """Read until the stream's answer has that many bytes."""
+        while len(self._data[stream]) < size:
+            self._read_for(stream)
+
+    def _read_for(self, stream: int) -> None:
+        if self._unread[stream]:
+            self._h2.acknowledge_received_data(self._unread[stream], stream)
+            self._unread[stream] = 0
+        self._flush()
+        received = self._sock.recv(65536)
+        assert received, "the proxy closed the connection"
+        for event in self._h2.receive_data(received):
+            assert not isinstance(event, h2.events.StreamReset), "the proxy reset a stream"
+            if isinstance(event, h2.events.DataReceived):
+                self._data[event.stream_id] += event.data or b""
+                self._unread[event.stream_id] += event.flow_controlled_length
+        self._flush()
 
     def _flush(self) -> None:
         self._sock.sendall(self._h2.data_to_send())

@@ -1,6 +1,6 @@
 """A provider that does what the test says, down to the bytes and the way its connections end.
 
-A `Behaviour` handles one request on a raw connection. A `Feed` is a behaviour that the test drives step by step.
+A `Behaviour` handles one request on a raw connection; a `Feed` is one that the test drives step by step.
 """
 
 import asyncio
@@ -81,10 +81,16 @@ type Behaviour = Callable[[Exchange], Awaitable[None]]
 
 
 class Provider:
-    """A server on 127.0.0.1; `async with` starts and stops it. `behaviour` may be replaced at any time."""
+    """A server on 127.0.0.1; `async with` starts and stops it.
 
-    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+    `behaviour` may be replaced at any time. With a `refusal`, that is the answer as soon as a request begins.
+    """
+
+    def __init__(
+        self, behaviour: Behaviour, tls: ssl.SSLContext | None = None, *, refusal: bytes | None = None
+    ) -> None:
         self.behaviour = behaviour
+        self._refusal = refusal
         self.requests: list[Request] = []
         self.hellos = 0  # TLS handshakes begun, those that failed included
         self.connections = 0  # and those that came about
@@ -121,6 +127,11 @@ class Provider:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
+                if self._refusal is not None:
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(self._refusal)
+                    while await reader.read(65536):
+                        pass
                 while not writer.is_closing():
                     sni = self._sni.get(writer.get_extra_info("ssl_object")) if self._tls else None
                     request = await _read_request(reader, sni)

@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from tests.support.background import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -23,7 +24,7 @@ _MITMDUMP = [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; m
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all proxies of a test run share: where mitmproxy keeps its CA, and whom providers are trusted by."""
+    """What all proxies of a test run share: where mitmproxy keeps its CA, and whom they trust."""
 
     confdir: Path
     ca_bundle: Path
@@ -125,13 +126,13 @@ class Proxy:
 
     def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> str:
         """The first line that matches, which may still have to come."""
-        deadline = time.monotonic() + within_s
+        deadline = seconds() + within_s
         with self._changed:
             while True:
                 found = next((line for line in self.lines if re.search(pattern, line)), None)
                 if found is not None:
                     return found
-                left = deadline - time.monotonic()
+                left = deadline - seconds()
                 ended = not self._reader.is_alive()
                 assert left > 0 and not ended, f"no line with {pattern!r} in the log:\n{self.log}"  # noqa: PT018
                 self._changed.wait(min(left, 0.5))

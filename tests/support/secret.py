@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from standin import Seen
-
 from tests.support.provider import Request
 
 

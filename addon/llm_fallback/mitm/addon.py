@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 
-from llm_fallback.config import Severity, Snapshot, load
+from llm_fallback import config  # by this name: mitmproxy takes a script's `load` for a hook
+from llm_fallback.config import Severity, Snapshot
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.mitm import flows, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
@@ -81,7 +82,7 @@ class LLMFallback:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
-        if self._snapshot.manages(flows.host_of(flow.request)):
+        if flows.managed_host(flow, self._snapshot):
             self._held[flow] = flows.hold_credentials(flow, self._snapshot)
             flow.request.scheme = "https" if flow.client_conn.tls else "http"
             # The body is read whole: the model is in it, and a retry sends it again.
@@ -104,22 +105,24 @@ class LLMFallback:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
         held = self._held.get(flow)
         snapshot = held.snapshot if held else self._snapshot
-        if not snapshot.manages(flows.host_of(flow.request)):
+        host = flows.managed_host(flow, snapshot)
+        if host is None:
             return None
-        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot))
+        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot), host)
 
     def manages_address(self, host: str) -> bool:
         """Whether mitmproxy never opens connections to the host itself."""
         return self._snapshot.manages(host)
 
-    def _configure(self, config: str, workload: str) -> None:
-        paths = [Path(part.strip()).expanduser() for part in config.split(",") if part.strip()]
-        loaded = load(paths, os.environ, _labels(workload))
+    def _configure(self, places: str, workload: str) -> None:
+        paths = [Path(place.strip()).expanduser() for place in places.split(",") if place.strip()]
+        loaded = config.load(paths, os.environ, _labels(workload))
         errors = [str(finding) for finding in loaded.findings if finding.severity is Severity.ERROR]
         if loaded.snapshot is None:
             raise exceptions.OptionsError("\n".join(errors))
         for finding in loaded.findings:
-            logger.log(logging.WARNING if finding.severity is Severity.WARNING else logging.INFO, finding)
+            level = logging.WARNING if finding.severity is Severity.WARNING else logging.INFO
+            logger.log(level, "%s: %s", finding.severity, finding)
         self._engine.adopt(loaded.snapshot)
         self._snapshot = loaded.snapshot
         logger.info("managing %s", ", ".join(loaded.snapshot.routes))
@@ -158,6 +161,7 @@ def _print(line: str) -> None:
         logger.info(line)
     elif ctx.options.flow_detail > 0:
         dumper.echo(line)
+        dumper.outfp.flush()
 
 
 def _log(event: Event) -> None:

@@ -21,8 +21,9 @@ MAX_SHOWN_BYTES = 1024 * 1024
 class Carriage:
     """Connects a flow to the engine: a `Carrier` to mitmproxy, an `Observer` to the exchange."""
 
-    def __init__(self, engine: Engine, flow: http.HTTPFlow, held: flows.Held) -> None:
+    def __init__(self, engine: Engine, flow: http.HTTPFlow, held: flows.Held, host: str) -> None:
         self._engine = engine
+        self._host = host
         self._flow = flow
         self._held = held
         self._server: Server | None = None
@@ -33,7 +34,7 @@ class Carriage:
     def exchange(self, server: Server) -> Exchange:
         """The exchange for the flow's request."""
         self._server = server
-        request = flows.original(self._flow, self._held)
+        request = flows.original(self._flow, self._held, self._host)
         self._closes_client = any(
             n.lower() == "connection" and "close" in v.lower() for n, v in request.headers
         )

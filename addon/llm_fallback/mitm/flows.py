@@ -4,6 +4,7 @@ A client's credentials leave the flow as soon as its headers are there and live 
 that no view, file or log that is made from the flow can hold them.
 """
 
+import ipaddress
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,15 +34,20 @@ class Held:
     shown_path: bytes
 
 
-def host_of(request: http.Request) -> str:
-    """The host that the client wants: authority or Host header, as Envoy matches virtual hosts."""
-    authority = request.data.authority or _first(request, b"host")
-    if not authority:
-        return request.data.host
-    if authority.endswith(b"]"):  # an IPv6 address without a port
-        return authority[1:-1].decode("latin-1")
-    host, colon, port = authority.rpartition(b":")
-    return (host.strip(b"[]") if colon and port.isdigit() else authority).decode("latin-1")
+def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
+    """The managed host that the flow's request is for, if it is for one.
+
+    The host that the client connects to, or names in an absolute URL, comes first, whatever the Host header
+    says. Only where the connection leads to a mere address (SOCKS, transparent and reverse proxies) does the
+    header tell the name.
+    """
+    host = flow.request.data.host
+    if snapshot.manages(host):
+        return host
+    if flow.server_conn.address is None or not _is_address(host):
+        return None
+    named = _host_header(flow.request)
+    return named if named and snapshot.manages(named) else None
 
 
 def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot) -> Held:
@@ -59,8 +65,8 @@ def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot) -> Held:
     return Held(snapshot, genuine, path, data.path)
 
 
-def original(flow: http.HTTPFlow, held: Held) -> OriginalRequest:
-    """The request as the client sent it, with what addons and people have changed in it since."""
+def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
+    """The request to a managed host as the client sent it, with what others have changed in it since."""
     request, data = flow.request, flow.request.data
     fields = data.headers.fields
     if held.credentials:
@@ -69,9 +75,7 @@ def original(flow: http.HTTPFlow, held: Held) -> OriginalRequest:
         fields += tuple(field for field in held.credentials if field[0].lower() not in overridden)
     headers = tuple((decode(n), decode(v)) for n, v in fields)
     path = held.path if data.path == held.shown_path else data.path
-    return OriginalRequest(
-        request.method, host_of(request), data.port, decode(path), headers, data.content or b""
-    )
+    return OriginalRequest(request.method, host, data.port, decode(path), headers, data.content or b"")
 
 
 def show_request(
@@ -122,8 +126,21 @@ def _headers(headers: Headers) -> http.Headers:
     return http.Headers([(encode(name), encode(value)) for name, value in headers])
 
 
-def _first(request: http.Request, wanted: bytes) -> bytes:
-    return next((value for name, value in request.data.headers.fields if name.lower() == wanted), b"")
+def _host_header(request: http.Request) -> str:
+    fields = request.data.headers.fields
+    authority = request.data.authority or next((v for n, v in fields if n.lower() == b"host"), b"")
+    if authority.endswith(b"]"):  # an IPv6 address without a port
+        return decode(authority[1:-1])
+    host, colon, port = authority.rpartition(b":")
+    return decode(host.strip(b"[]") if colon and port.isdigit() else authority)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)

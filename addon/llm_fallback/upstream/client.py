@@ -156,10 +156,19 @@ def _text(raw: bytes) -> str:
 
 def _with_key(outgoing: Outgoing) -> CIMultiDict[str]:
     """The only place where a provider's key becomes part of a request."""
-    headers = CIMultiDict(outgoing.headers)
+    headers = CIMultiDict((name, _sendable(value)) for name, value in outgoing.headers)
     if outgoing.api_key:
         headers["Authorization"] = f"Bearer {outgoing.api_key.get_secret_value()}"
     return headers
+
+
+def _sendable(value: str) -> str:
+    """Text that aiohttp, which writes headers in UTF-8, does not lose: other bytes are read as Latin-1."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
 
 
 def _diagnose(error: Exception) -> tuple[Failure, str]:

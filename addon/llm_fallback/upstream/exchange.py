@@ -24,7 +24,7 @@ from llm_fallback.health import Health
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import OriginalRequest, Outgoing, end_to_end, rewrite
+from llm_fallback.rewriting import OriginalRequest, Outgoing, end_to_end, is_well_formed, rewrite
 from llm_fallback.routing import find_route
 from llm_fallback.selection import choose_endpoint, choose_target
 from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClient, UpstreamResponse
@@ -149,6 +149,8 @@ class Exchange:
 
     async def _try(self) -> LocalReply | _Answered:
         """Attempts at the one target that is chosen before the first of them."""
+        if not is_well_formed(self._request):
+            return local_replies.BAD_REQUEST
         target = self._target = await self._choose_target()
         if target is None:
             return local_replies.NO_SUCH_TARGET
