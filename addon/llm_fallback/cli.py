@@ -19,10 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     match options.command:
         case "check":
-            return _check(options.files)
-        case _:
+            return _check(options.files or [Path("config")])
+        case "script":
             sys.stdout.write(f"{_SCRIPT}\n")
             return EXIT_CLEAN
+        case command:
+            raise AssertionError(command)
 
 
 def _check(paths: list[Path]) -> int:
@@ -30,8 +32,9 @@ def _check(paths: list[Path]) -> int:
     findings = load(paths, os.environ).findings
     for finding in findings:
         sys.stdout.write(f"{finding}\n")
-    clean = all(finding.severity is Severity.INFO for finding in findings)
-    return EXIT_CLEAN if clean else EXIT_FINDINGS
+    serious = [finding for finding in findings if finding.severity is not Severity.INFO]
+    sys.stderr.write(f"{len(serious)} problems\n")
+    return EXIT_FINDINGS if serious else EXIT_CLEAN
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         type=Path,
         nargs="+",
-        default=[Path("config")],
+        action="extend",
         help="files or folders of YAML (default: config)",
     )
     commands.add_parser("script", help="print the path to give to mitmproxy's -s option")

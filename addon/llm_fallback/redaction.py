@@ -33,20 +33,24 @@ def redact_header(name: str, value: str) -> str:
 
 def redact_query(path: str) -> str:
     """The path with the secrets of its query replaced."""
-    return _filter_query(path, lambda name: f"{name}={REDACTED}")
+    return _change_query(path, lambda name, pair: f"{name}={REDACTED}" if is_credential(name) else pair)
 
 
 def drop_query_credentials(path: str) -> str:
     """The path without those parameters of its query that may hold a secret."""
-    return _filter_query(path, lambda _: None)
+    return _change_query(path, lambda name, pair: None if is_credential(name) else pair)
 
 
-def _filter_query(path: str, replace: Callable[[str], str | None]) -> str:
+def drop_placeholders(path: str) -> str:
+    """The path without those parameters of its query whose secret has been replaced."""
+    return _change_query(path, lambda _, pair: None if pair.endswith(f"={REDACTED}") else pair)
+
+
+def _change_query(path: str, change: Callable[[str, str], str | None]) -> str:
+    """The path with each `name=value` of its query changed, or dropped for None."""
     before, question, query = path.partition("?")
-    if not question or not any(is_credential(pair.partition("=")[0]) for pair in query.split("&")):
+    if not question:
         return path
-    pairs = (
-        replace(name) if is_credential(name := pair.partition("=")[0]) else pair for pair in query.split("&")
-    )
+    pairs = (change(pair.partition("=")[0], pair) for pair in query.split("&"))
     kept = "&".join(pair for pair in pairs if pair is not None)
-    return f"{before}?{kept}" if kept else before
+    return f"{before}?{kept}" if kept or not query else before

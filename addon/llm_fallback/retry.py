@@ -25,6 +25,11 @@ class Failure(StrEnum):
         """The word under which a policy lists it; a connect timeout is a connect failure."""
         return Failure.CONNECT_FAILURE if self is Failure.CONNECT_TIMEOUT else self
 
+    @property
+    def is_after_connecting(self) -> bool:
+        """Whether there was a connection, which outlier detection counts as a success of local origin."""
+        return self in (Failure.RESET, Failure.PROTOCOL_ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:

@@ -326,7 +326,7 @@ WHOLE = "a duration is a whole number of milliseconds, at least 1ms [invalid-val
         ),
         pytest.param(
             "consecutive5xxErrors: 1.5",
-            "consecutive5xxErrors: must be a whole number, not a number [wrong-type]",
+            "consecutive5xxErrors: must be a whole number, not a fraction [wrong-type]",
             id="1.5",
         ),
         pytest.param(

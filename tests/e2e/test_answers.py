@@ -65,8 +65,10 @@ ANSWERS = {
     "continue-first": Wire(head(100, ()) + head(200, LENGTH_2) + b"hi", body=b"hi"),
     "early-hints-first": Wire(head(103, (("link", "</a>"),)) + head(200, LENGTH_2) + b"hi", body=b"hi"),
     "until-the-end": Wire(head(200, ()) + b"hi", body=b"hi", then_close=True),
-    "length-and-close": Wire(head(200, (*LENGTH_2, ("connection", "close"))) + b"hi", 200, b"hi", True),
-    "http-1-0": Wire(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", 200, b"hi", True),
+    "length-and-close": Wire(
+        head(200, (*LENGTH_2, ("connection", "close"))) + b"hi", body=b"hi", then_close=True
+    ),
+    "http-1-0": Wire(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", body=b"hi", then_close=True),
     "no-reason": Wire(b"HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nhi", body=b"hi"),
     "large-headers": Wire(head(200, (*LENGTH_2, ("x-large", "x" * 30_000))) + b"hi", body=b"hi"),
     "many-headers": Wire(head(200, (*LENGTH_2, *((f"x-{n}", "1") for n in range(90)))) + b"hi", body=b"hi"),
@@ -99,7 +101,13 @@ def test_its_framing(stage: tuple[Proxy, Provider], name: str, *, http2: bool) -
 def test_its_headers(stage: tuple[Proxy, Provider], *, http2: bool) -> None:
     """All of them pass, in their order, repeated ones too; those of one connection do not."""
     proxy, provider = stage
-    own = [("X-One", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Server", "theirs"), ("Date", "now")]
+    own = [
+        ("X-One", "1"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("Server", "theirs"),
+        ("Date", "now"),
+    ]
     hops = [("Connection", "keep-alive, X-Hop"), ("Keep-Alive", "timeout=5"), ("X-Hop", "1")]
     provider.behaviour = respond(200, b"hi", (*own, *hops))
     with http_client(proxy, http2=http2) as client:

@@ -16,8 +16,8 @@ from tests.support.certificates import Authority
 from tests.support.clients import (
     JSON,
     QUESTION,
-    Http2Connection,
     TIMEOUT_S,
+    Http2Connection,
     client_context,
     connect,
     http_client,

@@ -178,6 +178,7 @@ class Http2Connection:
         self._h2 = h2.connection.H2Connection()
         self._data: dict[int, bytearray] = {}
         self._unread: dict[int, int] = {}
+        self._statuses: dict[int, int] = {}
         self._sock: ssl.SSLSocket
 
     def __enter__(self) -> Self:
@@ -198,15 +199,21 @@ class Http2Connection:
     def __exit__(self, *_: object) -> None:
         self._sock.close()
 
-    def post(self, body: bytes) -> int:
+    def post(self, body: bytes, path: str = "/") -> int:
         """Send a request; the number of its stream."""
         stream = self._h2.get_next_available_stream_id()
         self._data[stream], self._unread[stream] = bytearray(), 0
-        headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", "/")]
+        headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", path)]
         self._h2.send_headers(stream, headers)
         self._h2.send_data(stream, body, end_stream=True)
         self._flush()
         return stream
+
+    def status(self, stream: int) -> int:
+        """Read until the stream's response begins; its status."""
+        while stream not in self._statuses:
+            self._read_for(stream)
+        return self._statuses[stream]
 
     def cancel(self, stream: int) -> None:
         """Send RST_STREAM."""
@@ -232,6 +239,8 @@ class Http2Connection:
         assert received, "the proxy closed the connection"
         for event in self._h2.receive_data(received):
             assert not isinstance(event, h2.events.StreamReset), "the proxy reset a stream"
+            if isinstance(event, h2.events.ResponseReceived):
+                self._statuses[event.stream_id] = int(dict(event.headers or [])[b":status"])
             if isinstance(event, h2.events.DataReceived):
                 self._data[event.stream_id] += event.data or b""
                 self._unread[event.stream_id] += event.flow_controlled_length

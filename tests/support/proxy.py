@@ -19,6 +19,11 @@ _LISTENING = re.compile(r" listening at \S*:(\d+)")
 _NEVER_SAID = re.compile(
     r"Traceback|has crashed|Addon error|never awaited|[Uu]nclosed|was never retrieved|was destroyed but"
 )
+# CPython 3.12 may print this when mitmproxy ends while a client is connected; no defect of either.
+_CPYTHONS_OWN = re.compile(
+    r"^Exception in callback StreamReaderProtocol\.connection_made.*?^asyncio\.exceptions\.CancelledError$",
+    re.DOTALL | re.MULTILINE,
+)
 _MITMDUMP = [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()"]
 
 
@@ -63,6 +68,11 @@ class Setting:
         )
 
 
+def without_cpythons_own(log: str) -> str:
+    """The log without what CPython says about itself."""
+    return _CPYTHONS_OWN.sub("", re.sub(r"^\[[0-9:.]+\] ", "", log, flags=re.MULTILINE))
+
+
 class Proxy:
     """A running mitmdump; `with` starts it, stops it, and asserts that its log is free of crashes."""
 
@@ -99,8 +109,7 @@ class Proxy:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
         if kind is None:
-            crashes = [line for line in self.lines if _NEVER_SAID.search(line)]
-            assert not crashes, "the log tells of a crash:\n" + self.log
+            assert not _NEVER_SAID.search(without_cpythons_own(self.log)), "a crash in the log:\n" + self.log
 
     @property
     def url(self) -> str:

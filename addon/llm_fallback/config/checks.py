@@ -134,6 +134,8 @@ def _first_destination_rule_wins(resources: Resources) -> Iterator[Finding]:
     """One DestinationRule per host: the first one with a policy counts."""
     seen: dict[str, Written[DestinationRule]] = {}
     for written in resources.destination_rules:
+        if written.resource.spec.traffic_policy is None:
+            continue
         first = seen.setdefault(written.resource.spec.host, written)
         if first is not written:
             yield written.finding(
@@ -317,6 +319,8 @@ def _keys_travel_encrypted(resources: Resources) -> Iterator[Finding]:
     for written in resources.destination_rules:
         provider = resources.provider_of(written.resource.spec.host)
         if not provider or not provider.resource.has_custom_destination_rule:
+            continue
+        if written.resource.spec.traffic_policy is None:
             continue
         for path, tls in _policies(written.resource):
             if tls is None:

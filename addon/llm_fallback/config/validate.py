@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from llm_fallback.config.documents import Document, Path, dotted
 from llm_fallback.config.findings import Finding, Severity
-from llm_fallback.resources import API_GROUPS, KINDS, UNSUPPORTED_KINDS, Resource
+from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
 from llm_fallback.resources.base import Expanded, Model
 
 _SECRET_FIELDS = frozenset({"apiKey"})
@@ -29,7 +29,7 @@ _MAX_SHOWN_CHARACTERS = 80
 _GIVEN = {
     bool: "a boolean",
     int: "a number",
-    float: "a number",
+    float: "a fraction",
     list: "a list",
     dict: "a mapping",
     type(None): "nothing",
@@ -77,12 +77,11 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
             f"write {versions}",
             "unknown-version",
         )
-    if kind in UNSUPPORTED_KINDS:
-        return document.finding(("kind",), f"kind {kind} is not supported", "remove it", "unsupported-kind")
-    nearest = _nearest(kind, KINDS)
-    if api_version.split("/")[0] in API_GROUPS and nearest:
+    if api_version.split("/")[0] not in API_GROUPS or kind in HARMLESS_KINDS:
+        return None
+    if nearest := _nearest(kind, KINDS):
         return document.finding(("kind",), f"unknown kind {kind!r}", nearest, "unknown-kind")
-    return None
+    return document.finding(("kind",), f"kind {kind} is not supported", "remove it", "unsupported-kind")
 
 
 def validate(kind: type[Resource], document: Document) -> Written[Any] | list[Finding]:

@@ -16,8 +16,10 @@ from mitmproxy.addonmanager import Loader
 from llm_fallback import config  # by this name: mitmproxy takes a script's `load` for a hook
 from llm_fallback.config import Severity, Snapshot
 from llm_fallback.events import Ejected, Event, Handled, Returned
+from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.mitm import flows, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
+from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.engine import Engine
 
 logger = logging.getLogger("llm-fallback")
@@ -78,12 +80,20 @@ class LLMFallback:
         """Leave mitmproxy as it was."""
         if self._uninstall:
             self._uninstall()
+        gc.unfreeze()
         self._engine.close()
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
-        if flows.managed_host(flow, self._snapshot):
-            self._held[flow] = flows.hold_credentials(flow, self._snapshot)
+        try:
+            is_managed = flows.managed_host(flow, self._snapshot) is not None
+            if is_managed:
+                self._held[flow] = flows.hold_credentials(flow, self._snapshot)
+        except Exception as error:  # noqa: BLE001 - fail closed: mitmproxy would log it and send the request on
+            report(error)
+            flow.response = http.Response.make(INTERNAL_ERROR.status, INTERNAL_ERROR.body)
+            return
+        if is_managed:
             flow.request.scheme = "https" if flow.client_conn.tls else "http"
             # The body is read whole: the model is in it, and a retry sends it again.
             flow.request.stream = False

@@ -15,7 +15,7 @@ from mitmproxy.net.http import status_codes
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.outlier import Endpoint
-from llm_fallback.redaction import REDACTED, is_credential, redact_header, redact_query
+from llm_fallback.redaction import REDACTED, drop_placeholders, is_credential, redact_header, redact_query
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing
 from llm_fallback.upstream.exchange import Head
 
@@ -68,14 +68,14 @@ def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot) -> Held:
 def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
     """The request to a managed host as the client sent it, with what others have changed in it since."""
     request, data = flow.request, flow.request.data
-    fields = data.headers.fields
+    # A placeholder is never sent: a replayed flow has nothing else, and its provider's key is added anew.
+    fields = tuple(field for field in data.headers.fields if not field[1].endswith(_REDACTED))
     if held.credentials:
-        fields = tuple(field for field in fields if not field[1].endswith(_REDACTED))
         overridden = {name.lower() for name, _ in fields if _is_credential(name)}
         fields += tuple(field for field in held.credentials if field[0].lower() not in overridden)
     headers = tuple((decode(n), decode(v)) for n, v in fields)
-    path = held.path if data.path == held.shown_path else data.path
-    return OriginalRequest(request.method, host, data.port, decode(path), headers, data.content or b"")
+    path = drop_placeholders(decode(held.path if data.path == held.shown_path else data.path))
+    return OriginalRequest(request.method, host, data.port, path, headers, data.content or b"")
 
 
 def show_request(

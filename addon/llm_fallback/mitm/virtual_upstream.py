@@ -37,6 +37,7 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._base import HttpConnection, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    HttpEvent,
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
@@ -50,7 +51,9 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.modes import DestinationKnown
 from mitmproxy.proxy.server import ConnectionHandler
 
-from llm_fallback.upstream.exchange import End, Exchange, Head, Piece
+from llm_fallback.local_replies import INTERNAL_ERROR
+from llm_fallback.upstream.defects import report
+from llm_fallback.upstream.exchange import End, Exchange, Head, Piece, local_pieces
 
 _MAX_BACKLOG_BYTES = 256 * 1024
 _BACKLOG_POLL_S = 0.02
@@ -109,18 +112,24 @@ class _Run(commands.StartHook):
     async def run(self, handler: ConnectionHandler) -> None:
         """Let the pieces in, each batch when the client has taken the one before."""
         upstream = self.upstream
-        exchange = upstream.begin(asyncio.current_task())
+        exchange: Exchange | None = None
+        rest: list[Piece] = [End.BROKEN]
         try:
+            exchange = upstream.begin(asyncio.current_task())
             with handler.timeout_watchdog.disarm():
                 while upstream.is_wanted and not exchange.is_over:
                     await handler.server_event(_Arrived(upstream.mailbox, await exchange.pieces()))
                     await handler.drain_writers()
                     while upstream.backlog() > _MAX_BACKLOG_BYTES:  # noqa: ASYNC110 - nobody sets an event
                         await asyncio.sleep(_BACKLOG_POLL_S)
+        except Exception as error:  # noqa: BLE001 - fail closed: the client gets an end of its request
+            report(error)
+            rest = upstream.apology()
         finally:
-            exchange.close()
+            if exchange:
+                exchange.close()
             if upstream.is_waiting:  # or the layers above would remember the command for ever
-                await handler.server_event(_Arrived(upstream.mailbox, [End.BROKEN]))
+                await handler.server_event(_Arrived(upstream.mailbox, rest))
 
 
 class VirtualUpstream(HttpConnection):
@@ -138,6 +147,7 @@ class VirtualUpstream(HttpConnection):
         self._body = bytearray()
         self._stream_id = 0
         self._task: asyncio.Task[Any] | None = None
+        self._has_head = False
         self._is_over = False
         self.is_waiting = False
 
@@ -150,6 +160,10 @@ class VirtualUpstream(HttpConnection):
         """Begin the exchange in a task, which is cancelled if the client leaves."""
         self._task = task
         return self._carrier.exchange(self._server)
+
+    def apology(self) -> list[Piece]:
+        """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""
+        return [End.BROKEN] if self._has_head else local_pieces(INTERNAL_ERROR)
 
     def backlog(self) -> int:
         """Bytes that wait for the client's HTTP/2 flow control."""
@@ -182,24 +196,35 @@ class VirtualUpstream(HttpConnection):
         for piece in pieces:
             if self._is_over:
                 return
-            match piece:
-                case bytes():
-                    self._carrier.passing(piece)
-                    yield ReceiveHttp(ResponseData(self._stream_id, piece))
-                case Head():
-                    response = self._carrier.response(piece)
-                    yield ReceiveHttp(ResponseHeaders(self._stream_id, response, not piece.has_body))
-                case End.COMPLETE:
-                    self._finish()
-                    yield ReceiveHttp(ResponseEndOfMessage(self._stream_id))
-                case End.BROKEN:
-                    self._finish()
-                    message = "The provider stopped in the middle of its answer."
-                    yield ReceiveHttp(
-                        ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
-                    )
+            yield ReceiveHttp(self._event(piece))
         if not self._is_over:
             yield from self._wait()
+
+    def _event(self, piece: Piece) -> HttpEvent:
+        """The event that a piece is to mitmproxy; a defect of ours ends the answer as a break does."""
+        try:
+            return self._translate(piece)
+        except Exception as error:  # noqa: BLE001 - raised on, it would leave the client waiting
+            report(error)
+            self._is_over = True
+            return self._translate(End.BROKEN)
+
+    def _translate(self, piece: Piece) -> HttpEvent:
+        match piece:
+            case bytes():
+                self._carrier.passing(piece)
+                return ResponseData(self._stream_id, piece)
+            case Head():
+                self._has_head = True
+                response = self._carrier.response(piece)
+                return ResponseHeaders(self._stream_id, response, not piece.has_body)
+            case End.COMPLETE:
+                self._finish()
+                return ResponseEndOfMessage(self._stream_id)
+            case End.BROKEN:
+                self._finish()
+                message = "The provider stopped in the middle of its answer."
+                return ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
 
     def _wait(self) -> layer.CommandGenerator[None]:
         self.is_waiting = True
@@ -224,7 +249,12 @@ def install(management: Management) -> Callable[[], None]:
         self: HttpLayer, event: GetHttpConnection, *, reuse: bool = True
     ) -> layer.CommandGenerator[None]:
         stream = self.command_sources[event]
-        if not isinstance(stream, HttpStream) or (carrier := management.carrier(stream.flow)) is None:
+        try:
+            carrier = management.carrier(stream.flow) if isinstance(stream, HttpStream) else None
+        except Exception as error:  # noqa: BLE001 - fail closed: better no connection than the client's own
+            report(error)
+            return _get_no_connection(self, event)
+        if carrier is None or not isinstance(stream, HttpStream):
             return own_get_connection(self, event, reuse=reuse)
         return _get_virtual_connection(self, event, stream, carrier)
 
@@ -250,6 +280,13 @@ def install(management: Management) -> Callable[[], None]:
         DestinationKnown.finish_start = own_finish_start  # type: ignore[method-assign]
 
     return uninstall
+
+
+def _get_no_connection(http_layer: HttpLayer, event: GetHttpConnection) -> layer.CommandGenerator[None]:
+    stream = http_layer.command_sources.pop(event)
+    yield from http_layer.event_to_child(
+        stream, GetHttpConnectionCompleted(event, (None, INTERNAL_ERROR.body))
+    )
 
 
 def _get_virtual_connection(

@@ -15,16 +15,16 @@ KINDS: dict[str, type[Resource]] = {
 }
 """Every kind that is read, by the name that YAML gives it."""
 
-UNSUPPORTED_KINDS = frozenset({"EnvoyFilter", "LLMRoute", "Sidecar", "WorkloadEntry"})
-"""Kinds of the same API groups that would change the traffic and are not read."""
+HARMLESS_KINDS = frozenset({"Gateway", "PeerAuthentication", "ProxyConfig", "WorkloadGroup"})
+"""Kinds of the same API groups that cannot change what a request from a sidecar experiences."""
 
 API_GROUPS = frozenset({version.split("/")[0] for kind in KINDS.values() for version in kind.API_VERSIONS})
-"""API groups in which a kind that nobody knows is a mistake and not somebody else's resource."""
+"""API groups whose other kinds may change the traffic: one that is not read is reported."""
 
 __all__ = [
     "API_GROUPS",
+    "HARMLESS_KINDS",
     "KINDS",
-    "UNSUPPORTED_KINDS",
     "DestinationRule",
     "LLMProvider",
     "Resource",

@@ -1,6 +1,7 @@
 """The HTTP client towards providers: one pool for all clients, and failures in Envoy's words."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Iterable
 from functools import lru_cache
@@ -131,6 +132,8 @@ class UpstreamClient:
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )
+        # Or it sends idempotent requests twice by itself: unseen, uncounted, and not as the mesh does.
+        self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
@@ -140,9 +143,16 @@ class UpstreamClient:
         return context
 
 
-@lru_cache(maxsize=4096)
 def _url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
+    # Paths with a query are not kept: a client's key may be in it.
+    return (_make_url if "?" in path else _known_url)(endpoint, path, is_tls=is_tls)
+
+
+def _make_url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
     return URL(f"{'https' if is_tls else 'http'}://{endpoint}{path}", encoded=True)
+
+
+_known_url = lru_cache(maxsize=4096)(_make_url)
 
 
 @lru_cache(maxsize=64)
@@ -171,6 +181,11 @@ def _sendable(value: str) -> str:
     return value
 
 
+def _strerror(error: OSError) -> str:
+    """`Connection refused`: asyncio's own text quotes the address as Python writes it."""
+    return os.strerror(error.errno) if error.errno else "no connection"
+
+
 def _diagnose(error: Exception) -> tuple[Failure, str]:
     """The failure in Envoy's words, and a detail that quotes nothing of the request."""
     match error:
@@ -182,7 +197,7 @@ def _diagnose(error: Exception) -> tuple[Failure, str]:
         case aiohttp.ClientConnectorDNSError():
             return Failure.CONNECT_FAILURE, "the name does not resolve"
         case aiohttp.ClientConnectorError():
-            return Failure.CONNECT_FAILURE, error.os_error.strerror or "no connection"
+            return Failure.CONNECT_FAILURE, _strerror(error.os_error)
         case aiohttp.ConnectionTimeoutError():
             return Failure.CONNECT_TIMEOUT, "no connection in time"
         case aiohttp.ClientResponseError():

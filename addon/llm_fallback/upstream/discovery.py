@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from llm_fallback.config.snapshot import Target
 from llm_fallback.outlier import Endpoint
@@ -11,6 +11,7 @@ REFRESH_S = 5.0
 """How long an answer counts before DNS is asked again (Envoy's default DNS refresh rate)."""
 
 type Endpoints = tuple[Endpoint, ...]
+type _Key = tuple[str, int, Endpoints]
 
 
 class Discovery:
@@ -24,33 +25,45 @@ class Discovery:
     def __init__(self, clock: Callable[[], float], changed: Callable[[Target, Endpoints], None]) -> None:
         self._clock = clock
         self._changed = changed
-        self._known: dict[Target, tuple[float, Endpoints]] = {}
-        self._lookups: dict[Target, asyncio.Task[Endpoints]] = {}
+        self._known: dict[_Key, tuple[float, Endpoints]] = {}
+        self._lookups: dict[_Key, asyncio.Task[Endpoints]] = {}
+
+    def adopt(self, targets: Iterable[Target]) -> None:
+        """Keep the answers for these targets, and no others."""
+        keys = {_key(target) for target in targets}
+        self._known = {key: known for key, known in self._known.items() if key in keys}
 
     async def endpoints(self, target: Target) -> Endpoints:
         """The target's endpoints; only the first call for a target that uses DNS waits."""
         if not target.per_address:
             return target.endpoints
-        known = self._known.get(target)
+        key = _key(target)
+        known = self._known.get(key)
         if known and self._clock() - known[0] < REFRESH_S:
             return known[1]
-        lookup = self._lookups.get(target)
+        lookup = self._lookups.get(key)
         if lookup is None:
-            lookup = self._lookups[target] = asyncio.create_task(self._look_up(target))
+            lookup = self._lookups[key] = asyncio.create_task(self._look_up(target))
         return known[1] if known else await asyncio.shield(lookup)
 
     async def _look_up(self, target: Target) -> Endpoints:
+        key = _key(target)
         try:
-            found = [await _addresses(endpoint) for endpoint in target.endpoints]
+            answers = [await _addresses(endpoint) for endpoint in target.endpoints]
         finally:
-            del self._lookups[target]
-        before = self._known.get(target, (0.0, ()))[1]
-        answers = [answer for answer in found if answer is not None]
-        now = tuple(dict.fromkeys(e for answer in answers for e in answer)) if answers else before
-        self._known[target] = (self._clock(), now)
-        if now != before:
-            self._changed(target, now)
-        return now
+            del self._lookups[key]
+        before = self._known.get(key, (0.0, ()))[1]
+        given = [answer for answer in answers if answer is not None]
+        found = tuple(dict.fromkeys(e for answer in given for e in answer)) if given else before
+        self._known[key] = (self._clock(), found)
+        if found != before:
+            self._changed(target, found)
+        return found
+
+
+def _key(target: Target) -> _Key:
+    """What stays of a target across reloads."""
+    return target.host, target.port, target.endpoints
 
 
 async def _addresses(endpoint: Endpoint) -> Endpoints | None:
@@ -58,6 +71,8 @@ async def _addresses(endpoint: Endpoint) -> Endpoints | None:
     loop = asyncio.get_running_loop()
     try:
         infos = await loop.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        return ()  # no name that DNS could know
     except socket.gaierror as error:
         return () if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA) else None
     return tuple(Endpoint(str(info[4][0]), endpoint.port) for info in infos)

@@ -34,6 +34,7 @@ class Engine:
         """Get ready for a snapshot's targets; the health of those that stay is kept."""
         targets = snapshot.targets()
         self.client.prepare(targets)
+        self.discovery.adopt(targets)
         self.health.adopt(targets, now=self.clock())
 
     def exchange(self, snapshot: Snapshot, request: OriginalRequest, observer: Observer) -> Exchange:

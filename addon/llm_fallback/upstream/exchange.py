@@ -8,9 +8,7 @@ for pieces cancels the attempt at once, and proves nothing about the provider.
 """
 
 import asyncio
-import logging
 import random
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -28,9 +26,8 @@ from llm_fallback.rewriting import OriginalRequest, Outgoing, end_to_end, is_wel
 from llm_fallback.routing import find_route
 from llm_fallback.selection import choose_endpoint, choose_target
 from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClient, UpstreamResponse
+from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.discovery import Discovery
-
-logger = logging.getLogger(__name__)
 
 _POLICY = retry.DEFAULT_POLICY
 
@@ -125,7 +122,7 @@ class Exchange:
         if isinstance(answer, LocalReply):
             self._status, self._flags = answer.status, answer.flags
             self._finish()
-            return _local_pieces(answer)
+            return local_pieces(answer)
         self._answered = answer
         self._status = answer.response.status
         start = answer.response.read_ready()
@@ -142,9 +139,7 @@ class Exchange:
         try:
             return await self._try()
         except Exception as error:  # noqa: BLE001 - fail closed: no defect of ours sends a request elsewhere
-            # The message of the error might quote the request, and is not logged; type and place cannot.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s while handling a request\n%s", type(error).__name__, frames)  # noqa: TRY400
+            report(error)
             return local_replies.INTERNAL_ERROR
 
     async def _try(self) -> LocalReply | _Answered:
@@ -211,6 +206,8 @@ class Exchange:
             result = str(response.status)
         except AttemptFailed as failed:
             result = f"{failed.failure} ({failed})"
+            if failed.failure.is_after_connecting:
+                self._record(target, endpoint, Outcome(200, local_origin=True))
             self._record(target, endpoint, Outcome(503, local_origin=True))
             return failed.failure
         finally:
@@ -275,10 +272,11 @@ def _condition(result: Failure | _Answered) -> str | None:
 def _head(answer: _Answered, *, has_body: bool) -> Head:
     response = answer.response
     service_time = ("x-envoy-upstream-service-time", str(round(answer.service_time_s * 1000)))
-    return Head(response.status, response.reason, (*end_to_end(response.headers), service_time), has_body)
+    headers = [(n, v) for n, v in end_to_end(response.headers) if n.lower() != service_time[0]]
+    return Head(response.status, response.reason, (*headers, service_time), has_body)
 
 
-def _local_pieces(reply: LocalReply) -> list[Piece]:
+def local_pieces(reply: LocalReply) -> list[Piece]:
     """Envoy's local reply with the headers that Envoy gives it."""
     body = reply.body.encode()
     headers = [("content-length", str(len(body)))]
