@@ -1,7 +1,7 @@
 """What is a credential, and what is shown in its place. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -41,9 +41,29 @@ def drop_query_credentials(path: str) -> str:
     return _change_query(path, lambda name, pair: None if is_credential(name) else pair)
 
 
-def drop_placeholders(path: str) -> str:
-    """The path without those parameters of its query whose secret has been replaced."""
-    return _change_query(path, lambda _, pair: None if pair.endswith(f"={REDACTED}") else pair)
+def query_credentials(path: str) -> tuple[str, ...]:
+    """The `name=value` pairs of the query that may hold a secret, those already replaced excepted."""
+    pairs = path.partition("?")[2].split("&")
+    return tuple(p for p in pairs if is_credential(p.partition("=")[0]) and not _is_placeholder(p))
+
+
+def restore_query(path: str, held: Sequence[str]) -> str:
+    """The path with each placeholder of its query replaced by the next pair of its name, or dropped."""
+    left = list(held)
+
+    def restore(name: str, pair: str) -> str | None:
+        if not _is_placeholder(pair):
+            return pair
+        kept = next((kept for kept in left if kept.partition("=")[0] == name), None)
+        if kept is not None:
+            left.remove(kept)
+        return kept
+
+    return _change_query(path, restore)
+
+
+def _is_placeholder(pair: str) -> bool:
+    return unquote(pair.partition("=")[2]) == REDACTED
 
 
 def _change_query(path: str, change: Callable[[str, str], str | None]) -> str:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
+from mitmproxy.connection import Client
 
 from llm_fallback import config  # by this name: mitmproxy takes a script's `load` for a hook
 from llm_fallback.config import Severity, Snapshot
@@ -36,6 +37,7 @@ class LLMFallback:
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
+        self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._uninstall: Callable[[], None] | None = None
         self._is_running = False
 
@@ -81,20 +83,22 @@ class LLMFallback:
         if self._uninstall:
             self._uninstall()
         gc.unfreeze()
-        self._engine.close()
+        if ctx.master.should_exit.is_set():
+            self._engine.close()  # not when the script is only loaded anew: answers may be on their way
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
         try:
-            is_managed = flows.managed_host(flow, self._snapshot) is not None
-            if is_managed:
-                self._held[flow] = flows.hold_credentials(flow, self._snapshot)
+            host = flows.managed_host(flow, self._snapshot)
+            if host:
+                self._held[flow] = flows.hold_credentials(flow, self._snapshot, host)
         except Exception as error:  # noqa: BLE001 - fail closed: mitmproxy would log it and send the request on
             report(error)
             flow.response = http.Response.make(INTERNAL_ERROR.status, INTERNAL_ERROR.body)
             return
-        if is_managed:
-            flow.request.scheme = "https" if flow.client_conn.tls else "http"
+        if flow.client_conn in self._tls_ended_here:
+            flow.request.scheme = "https"  # even if the host is not managed any more
+        if host:
             # The body is read whole: the model is in it, and a retry sends it again.
             flow.request.stream = False
 
@@ -110,6 +114,7 @@ class LLMFallback:
         server = data.context.server
         if server.address and self._snapshot.manages(server.address[0]):
             server.tls = False  # or mitmproxy connects now to learn what the host's TLS is like
+            self._tls_ended_here.add(data.context.client)
 
     def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
@@ -117,8 +122,10 @@ class LLMFallback:
         snapshot = held.snapshot if held else self._snapshot
         host = flows.managed_host(flow, snapshot)
         if host is None:
+            if held:
+                flows.drop_placeholders(flow)
             return None
-        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot), host)
+        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot, host), host)
 
     def manages_address(self, host: str) -> bool:
         """Whether mitmproxy never opens connections to the host itself."""

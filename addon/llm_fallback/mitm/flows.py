@@ -6,6 +6,7 @@ that no view, file or log that is made from the flow can hold them.
 
 import ipaddress
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +16,14 @@ from mitmproxy.net.http import status_codes
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.outlier import Endpoint
-from llm_fallback.redaction import REDACTED, drop_placeholders, is_credential, redact_header, redact_query
+from llm_fallback.redaction import (
+    REDACTED,
+    is_credential,
+    query_credentials,
+    redact_header,
+    redact_query,
+    restore_query,
+)
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing
 from llm_fallback.upstream.exchange import Head
 
@@ -26,12 +34,13 @@ _REDACTED = REDACTED.encode()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Held:
-    """What is kept for a flow outside of it: the client's credentials, and the snapshot it began with."""
+    """What is kept for a flow outside of it: its credentials, whose host that was, and its snapshot."""
 
     snapshot: Snapshot
-    credentials: _Fields
-    path: bytes
-    shown_path: bytes
+    host: str
+    headers: _Fields
+    query: tuple[str, ...]
+    """The `name=value` pairs of the query that were replaced."""
 
 
 def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
@@ -50,32 +59,55 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
     return named if named and snapshot.manages(named) else None
 
 
-def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot) -> Held:
-    """Take the client's credentials out of the flow."""
+def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held:
+    """Take the client's credentials for the host out of the flow, and leave placeholders."""
     data = flow.request.data
-    credentials = tuple(field for field in data.headers.fields if _is_credential(field[0]))
-    if credentials:
+    headers = tuple(field for field in data.headers.fields if _is_credential(field[0]))
+    if headers:
         data.headers.fields = tuple(
             (n, _redact(n, v)) if _is_credential(n) else (n, v) for n, v in data.headers.fields
         )
-    path = data.path
-    if b"?" in path:
-        data.path = encode(redact_query(decode(path)))
-    genuine = tuple((n, v) for n, v in credentials if not v.endswith(_REDACTED))
-    return Held(snapshot, genuine, path, data.path)
+    query: tuple[str, ...] = ()
+    if b"?" in data.path:
+        path = decode(data.path)
+        query = query_credentials(path)
+        data.path = encode(redact_query(path))
+    return Held(snapshot, host, tuple(field for field in headers if not _is_placeholder(field)), query)
 
 
 def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
-    """The request to a managed host as the client sent it, with what others have changed in it since."""
+    """The request to a managed host as the client sent it, with what others have changed in it since.
+
+    Credentials come back where their placeholders still are, if the flow still goes to the host that they
+    were meant for. A placeholder itself is never sent: a replayed flow, say, has nothing else.
+    """
     request, data = flow.request, flow.request.data
-    # A placeholder is never sent: a replayed flow has nothing else, and its provider's key is added anew.
-    fields = tuple(field for field in data.headers.fields if not field[1].endswith(_REDACTED))
-    if held.credentials:
-        overridden = {name.lower() for name, _ in fields if _is_credential(name)}
-        fields += tuple(field for field in held.credentials if field[0].lower() not in overridden)
-    headers = tuple((decode(n), decode(v)) for n, v in fields)
-    path = drop_placeholders(decode(held.path if data.path == held.shown_path else data.path))
+    mine = held.host == host
+    path = restore_query(decode(data.path), held.query if mine else ())
+    headers = tuple(
+        (decode(n), decode(v)) for n, v in _restored(data.headers.fields, held.headers if mine else ())
+    )
     return OriginalRequest(request.method, host, data.port, path, headers, data.content or b"")
+
+
+def drop_placeholders(flow: http.HTTPFlow) -> None:
+    """Take the placeholders out of a flow that somebody has sent to a host that is not managed."""
+    data = flow.request.data
+    data.headers.fields = tuple(_restored(data.headers.fields, ()))
+    data.path = encode(restore_query(decode(data.path), ()))
+
+
+def _restored(fields: _Fields, held: _Fields) -> Iterator[tuple[bytes, bytes]]:
+    """The fields with each placeholder replaced by the next credential of its name, or dropped."""
+    left = list(held)
+    for field in fields:
+        if not _is_placeholder(field):
+            yield field
+            continue
+        credential = next((kept for kept in left if kept[0].lower() == field[0].lower()), None)
+        if credential:
+            left.remove(credential)
+            yield credential
 
 
 def show_request(
@@ -146,6 +178,10 @@ def _is_address(host: str) -> bool:
 @lru_cache(maxsize=1024)
 def _is_credential(name: bytes) -> bool:
     return is_credential(decode(name))
+
+
+def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
+    return field[1].endswith(_REDACTED)
 
 
 def _redact(name: bytes, value: bytes) -> bytes:

@@ -49,7 +49,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.modes import DestinationKnown
-from mitmproxy.proxy.server import ConnectionHandler
+from mitmproxy.proxy.server import ConnectionHandler, ConnectionIO
 
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.upstream.defects import report
@@ -85,11 +85,14 @@ class Management(Protocol):
         """Whether connections to the host are never opened by mitmproxy."""
 
 
+_NOWHERE = Server(address=None)  # no handler has a transport for it
+
+
 class _Mailbox(commands.ConnectionCommand):
     """The command whose completions carry answer pieces to a layer."""
 
-    def __init__(self, connection: Server, owner: layer.Layer) -> None:
-        super().__init__(connection)
+    def __init__(self, owner: layer.Layer) -> None:
+        super().__init__(_NOWHERE)
         self.blocking = owner  # completions are routed back; being no `True`, it blocks nobody
 
 
@@ -115,7 +118,7 @@ class _Run(commands.StartHook):
         exchange: Exchange | None = None
         rest: list[Piece] = [End.BROKEN]
         try:
-            exchange = upstream.begin(asyncio.current_task())
+            exchange = upstream.begin(handler)
             with handler.timeout_watchdog.disarm():
                 while upstream.is_wanted and not exchange.is_over:
                     await handler.server_event(_Arrived(upstream.mailbox, await exchange.pieces()))
@@ -126,6 +129,7 @@ class _Run(commands.StartHook):
             report(error)
             rest = upstream.apology()
         finally:
+            upstream.end(handler)
             if exchange:
                 exchange.close()
             if upstream.is_waiting:  # or the layers above would remember the command for ever
@@ -139,7 +143,7 @@ class VirtualUpstream(HttpConnection):
         self, context: Context, server: Server, http_layer: HttpLayer, flow: http.HTTPFlow, carrier: Carrier
     ) -> None:
         super().__init__(context, server)
-        self.mailbox = _Mailbox(server, self)
+        self.mailbox = _Mailbox(self)
         self._server = server
         self._http_layer = http_layer
         self._flow = flow
@@ -154,12 +158,21 @@ class VirtualUpstream(HttpConnection):
     @property
     def is_wanted(self) -> bool:
         """Whether there is still somebody for the answer."""
-        return not self._is_over and self.context.client.connected
+        client = self._http_layer.connections[self.context.client]
+        # A reset that arrives together with the request's end is not passed on to the stream.
+        is_reset = isinstance(client, Http2Server) and client.is_closed(self._stream_id)
+        return not (self._is_over or is_reset) and self.context.client.connected
 
-    def begin(self, task: asyncio.Task[Any] | None) -> Exchange:
-        """Begin the exchange in a task, which is cancelled if the client leaves."""
-        self._task = task
+    def begin(self, handler: ConnectionHandler) -> Exchange:
+        """Begin the exchange in the current task, which is cancelled if the client leaves."""
+        self._task = asyncio.current_task()
+        # As a connection of the handler, the task ends with the client's connection, whatever its layers say.
+        handler.transports[self._server] = ConnectionIO(handler=self._task)
         return self._carrier.exchange(self._server)
+
+    def end(self, handler: ConnectionHandler) -> None:
+        """The task is about to end."""
+        handler.transports.pop(self._server, None)
 
     def apology(self) -> list[Piece]:
         """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""
@@ -235,8 +248,11 @@ class VirtualUpstream(HttpConnection):
             self._is_over = True
             self._server.state = ConnectionState.CLOSED
             self._server.timestamp_end = time.time()
-            self._http_layer.connections.pop(self._server, None)
             self._carrier.ending()
+
+    def is_done_with(self) -> bool:
+        """Whether nobody will send anything to this connection any more."""
+        return self._is_over and self._stream_id not in self._http_layer.streams
 
 
 def install(management: Management) -> Callable[[], None]:
@@ -292,6 +308,10 @@ def _get_no_connection(http_layer: HttpLayer, event: GetHttpConnection) -> layer
 def _get_virtual_connection(
     http_layer: HttpLayer, event: GetHttpConnection, stream: HttpStream, carrier: Carrier
 ) -> layer.CommandGenerator[None]:
+    # Now, not when an exchange ends: while its stream is there, mitmproxy may still speak to its connection.
+    for connection, known in list(http_layer.connections.items()):
+        if isinstance(known, VirtualUpstream) and known.is_done_with():
+            del http_layer.connections[connection]
     server = Server(address=event.address, id=f"{stream.flow.id}-upstream")  # a random one takes longer
     server.state, server.timestamp_start = ConnectionState.OPEN, time.time()
     upstream = VirtualUpstream(http_layer.context.fork(), server, http_layer, stream.flow, carrier)

@@ -5,8 +5,10 @@ import os
 import ssl
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -16,7 +18,7 @@ from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.tls import client_context
 
-_MAX_HEADER_BYTES = 64 * 1024  # Envoy's limit for all headers is 60 KiB
+_MAX_HEADER_BYTES = 80 * 1024  # about where Envoy gives up on response headers
 _IDLE_S = 60.0
 _ADDED_BY_AIOHTTP = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 
@@ -81,6 +83,26 @@ class UpstreamResponse:
             self._response.close()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection on which something has arrived while nobody asked.
+
+    Servers do that, with a 408 for instance, before they close an idle connection; aiohttp would take it for
+    the answer to the next request.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
 class UpstreamClient:
     """Sends attempts over pooled connections, which all clients of the proxy share."""
 
@@ -113,6 +135,9 @@ class UpstreamClient:
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise AttemptFailed(*_diagnose(error)) from None
+        if response.status == 101:
+            response.close()
+            raise AttemptFailed(Failure.PROTOCOL_ERROR, "an upgrade that nobody asked for")
         return UpstreamResponse(response)
 
     def close(self) -> None:
@@ -124,7 +149,7 @@ class UpstreamClient:
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+            connector=_Connector(limit=0, keepalive_timeout=_IDLE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_ADDED_BY_AIOHTTP,
             auto_decompress=False,
@@ -202,6 +227,8 @@ def _diagnose(error: Exception) -> tuple[Failure, str]:
             return Failure.CONNECT_TIMEOUT, "no connection in time"
         case aiohttp.ClientResponseError():
             return Failure.PROTOCOL_ERROR, "the answer is not HTTP"
+        case aiohttp.ServerDisconnectedError() if error.message != aiohttp.ServerDisconnectedError().message:
+            return Failure.PROTOCOL_ERROR, "the answer ends in its headers"
         case aiohttp.ServerDisconnectedError():
             return Failure.RESET, "closed before the response"
         case _:
