@@ -39,16 +39,17 @@ EARLIEST_S = EJECTION_S - 0.5
 LATEST_S = EJECTION_S + 10.0  # generous: a busy machine may be slow, but a return must come
 START_TIMEOUT_S = 30.0
 GRACE_S = 0.5
-CONNECTION_NOISE = re.compile(r"\] (client|server) (dis)?connect")  # mitmproxy's, on each connection
+# mitmproxy's own lines: each connection, and each flow once more.
+MITMPROXYS_OWN = re.compile(r"\] (client|server) (dis)?connect|^127\.0\.0\.1:\d+: [A-Z]+ http|^\s+<< ")
 ATTEMPTS_TO_START = (
     5  # mitmweb cannot tell which port it took, so we choose one, and another may take it first
 )
 
 EPILOGUE = """\
 What to try next:
-  your own key   export dashscopeAPI_KEY=sk-...; .venv/bin/mitmdump -s addon/main.py --set llm_config=config
-  your models    put your own LLMProvider, DestinationRule and VirtualService files into config/
-  look inside    scripts/demo --keep   leaves it running, with mitmweb's page in your browser
+  your own key   export dashscopeAPI_KEY=sk-...; .venv/bin/mitmdump -s addon/main.py --listen-host 127.0.0.1
+  your models    the same with --set llm_config=FOLDER, a folder with your mesh's YAML
+  look inside    scripts/demo --keep   leaves it running, and prints the address of mitmweb's page
   the tests      scripts/test
 """
 
@@ -324,7 +325,7 @@ class Stage:
         self.terminal.quote("answer", f"{answer.status} {answer.body}", colour)
         await asyncio.sleep(0.3)  # its lines come through a pipe
         for line in self.proxy.lines[before:]:
-            if not CONNECTION_NOISE.search(line):
+            if not MITMPROXYS_OWN.search(line):
                 self.terminal.quote("proxy", line)
 
     def show_seen(self, who: str, seen: Seen) -> None:
@@ -387,7 +388,8 @@ async def play_recovery(stage: Stage, primary: StandIn, ejected_at: float) -> No
         require(passed < LATEST_S, f"{passed:.0f} s after its ejection the primary still gets no requests")
         await asyncio.sleep(min(1.0, max(left, 0.25)))
     stage.terminal.progress_done()
-    await stage.show(answer, before)
+    returned = [number for number, line in enumerate(stage.proxy.lines) if "returned " in line]
+    await stage.show(answer, min([before, *returned]))
     require(
         passed >= EARLIEST_S, f"the primary was back after {passed:.1f} s, before its ejection had run out"
     )
