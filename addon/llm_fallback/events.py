@@ -37,7 +37,7 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """One managed request from the client's first byte to the end of the answer.
+    """One managed request, from when it was complete to the end of its answer.
 
     `flags` are Envoy's response flags. `status` is None when the client left before there was one.
     """

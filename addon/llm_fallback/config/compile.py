@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from llm_fallback.config.checks import Resources
+from llm_fallback.config.collection import Collection
 from llm_fallback.config.snapshot import (
     HostPort,
     Provider,
@@ -24,40 +24,40 @@ from llm_fallback.resources.destinationrule import (
     TlsMode,
     TrafficPolicy,
 )
+from llm_fallback.resources.llmprovider import PROVIDER_PORT
 from llm_fallback.resources.serviceentry import Protocol, Resolution, ServiceEntrySpec, ServicePort
 from llm_fallback.resources.virtualservice import Destination, HTTPRouteDestination
 
-_PROVIDER_PORT = 80
 _PROVIDER_TLS_PORT = 443
 _GENERATED_TLS = ClientTlsSettings(mode=TlsMode.SIMPLE)
 _GENERATED_POLICY = TrafficPolicy(
     portLevelSettings=[
-        PortTrafficPolicy.model_validate({"port": {"number": _PROVIDER_PORT}, "tls": _GENERATED_TLS})
+        PortTrafficPolicy.model_validate({"port": {"number": PROVIDER_PORT}, "tls": _GENERATED_TLS})
     ]
 )
 
 
-def build(resources: Resources, workload: dict[str, str] | None = None) -> Snapshot:
+def build(collection: Collection, workload: dict[str, str] | None = None) -> Snapshot:
     """The snapshot of resources in which the checks found no error.
 
     `workload` holds the labels of the workload that the proxy stands for; None stands for all of them.
     """
     providers = {
         written.resource.spec.host: written.resource
-        for written in resources.providers
+        for written in collection.providers
         if _selects(written.resource, workload)
     }
-    rules = _first_by_host(resources.destination_rules)
+    rules = _first_by_host(collection.destination_rules)
     entries = {
         host: written.resource.spec
-        for written in resources.service_entries
+        for written in collection.service_entries
         for host in written.resource.spec.hosts
     }
     hosts = [
         *entries,
-        *(w.resource.spec.host for w in resources.providers if w.resource.spec.host not in entries),
+        *(w.resource.spec.host for w in collection.providers if w.resource.spec.host not in entries),
     ]
-    owners = {written.resource.spec.host: written.resource for written in resources.providers}
+    owners = {written.resource.spec.host: written.resource for written in collection.providers}
     services = {
         host: _service(
             host, entries.get(host), _policy(rules.get(host), owners.get(host)), providers.get(host)
@@ -65,7 +65,7 @@ def build(resources: Resources, workload: dict[str, str] | None = None) -> Snaps
         for host in hosts
     }
     routes = {host: _own_route(host) for host in hosts}
-    routes.update(_routes(resources.by_age()))
+    routes.update(_routes(collection.virtual_services))
     return Snapshot(services, routes)
 
 
@@ -93,7 +93,7 @@ def _service(
 ) -> Service:
     config = _provider(provider) if provider else None
     if entry is None:
-        return Service(host, {_PROVIDER_PORT: _provider_target(host, policy, config)})
+        return Service(host, {PROVIDER_PORT: _provider_target(host, policy, config)})
     return Service(
         host, {port.number: _entry_target(host, entry, port, policy, config) for port in entry.ports}
     )
@@ -106,10 +106,10 @@ def _provider(provider: LLMProvider) -> Provider:
 
 def _provider_target(host: str, policy: TrafficPolicy, provider: Provider | None) -> Target:
     """The one logical endpoint of a provider that no ServiceEntry describes."""
-    settings, _ = _of_port(policy, _PROVIDER_PORT)
+    settings, _ = _of_port(policy, PROVIDER_PORT)
     plain = settings is not None and settings.mode is TlsMode.DISABLE
-    endpoint = Endpoint(host, _PROVIDER_PORT if plain else _PROVIDER_TLS_PORT)
-    return _target(host, _PROVIDER_PORT, (endpoint,), policy, provider)
+    endpoint = Endpoint(host, PROVIDER_PORT if plain else _PROVIDER_TLS_PORT)
+    return _target(host, PROVIDER_PORT, (endpoint,), policy, provider)
 
 
 def _entry_target(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_fallback.config import documents
-from llm_fallback.config.checks import Resources, check
+from llm_fallback.config.checks import check
+from llm_fallback.config.collection import Collection, Collector
 from llm_fallback.config.compile import build
 from llm_fallback.config.findings import Finding, Severity, has_errors
 from llm_fallback.config.snapshot import Snapshot
@@ -31,18 +32,19 @@ def load(
     `workload` holds the labels of the workload that the proxy stands for. What the files hold never raises.
     """
     findings: list[Finding] = []
-    resources = Resources()
+    collector = Collector()
     skipped = 0
     for file in _files(paths, findings):
-        skipped += _read(file, environment, resources, findings)
+        skipped += _read(file, environment, collector, findings)
+    collection = collector.collection()
     if not has_errors(findings):
-        findings.extend(_nothing_to_do(paths, resources))
-    findings.extend(check(resources))
+        findings.extend(_nothing_to_do(paths, collection))
+    findings.extend(check(collection))
     if skipped:
         findings.append(_info(paths, f"{skipped} resources of other kinds were skipped"))
     if has_errors(findings):
         return Loaded(None, tuple(findings))
-    return Loaded(build(resources, workload), tuple(findings))
+    return Loaded(build(collection, workload), tuple(findings))
 
 
 def _files(paths: Sequence[Path], findings: list[Finding]) -> Iterator[Path]:
@@ -58,7 +60,7 @@ def _files(paths: Sequence[Path], findings: list[Finding]) -> Iterator[Path]:
             findings.append(_problem(path, "does not exist"))
 
 
-def _read(file: Path, environment: Mapping[str, str], resources: Resources, findings: list[Finding]) -> int:
+def _read(file: Path, environment: Mapping[str, str], collector: Collector, findings: list[Finding]) -> int:
     """Take in one file; returns how many of its documents are not for us."""
     try:
         text = file.read_bytes()
@@ -75,24 +77,24 @@ def _read(file: Path, environment: Mapping[str, str], resources: Resources, find
         if kind is None:
             skipped += not document.is_broken
         elif document.is_broken or isinstance(kind, Finding):
-            resources.broken_hosts |= _hosts_of(kind, document)
+            collector.broken_hosts |= _hosts_of(kind, document)
         else:
-            findings.extend(_take_in(kind, document, environment, resources))
+            findings.extend(_take_in(kind, document, environment, collector))
     return skipped
 
 
 def _take_in(
-    kind: type[Resource], document: documents.Document, environment: Mapping[str, str], resources: Resources
+    kind: type[Resource], document: documents.Document, environment: Mapping[str, str], collector: Collector
 ) -> Iterator[Finding]:
     expanded, missing = documents.expand(document, environment)
     yield from missing
     validated = validate(kind, expanded)
     if isinstance(validated, Written):
-        resources.add(validated)
+        collector.resources.append(validated)
         return
     reported = {(finding.line, finding.field) for finding in missing}
     yield from (finding for finding in validated if (finding.line, finding.field) not in reported)
-    resources.broken_hosts |= _hosts_of(kind, expanded)
+    collector.broken_hosts |= _hosts_of(kind, expanded)
 
 
 def _hosts_of(kind: type[Resource] | Finding, document: documents.Document) -> set[str]:
@@ -105,8 +107,8 @@ def _hosts_of(kind: type[Resource] | Finding, document: documents.Document) -> s
     return {host.lower() for host in named if isinstance(host, str)}
 
 
-def _nothing_to_do(paths: Sequence[Path], resources: Resources) -> Iterator[Finding]:
-    if not resources.providers and not resources.service_entries:
+def _nothing_to_do(paths: Sequence[Path], collection: Collection) -> Iterator[Finding]:
+    if not collection.ports_of:
         yield _problem(paths[0] if paths else Path(), "no LLMProvider or ServiceEntry: nothing to manage")
 
 

@@ -9,6 +9,9 @@ from llm_fallback.resources.base import Host, Model, Resource
 CUSTOM_DESTINATION_RULE = "asm.alibabacloud.com/custom-destinationrule"
 """Annotation that lets a user's DestinationRule replace the one that the provider generates."""
 
+PROVIDER_PORT = 80
+"""The port on which clients call every provider."""
+
 
 def _credential(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()

@@ -1,0 +1,72 @@
+"""Two resources that claim the same: a mistake, or one that has no effect."""
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any
+
+from llm_fallback.config.collection import Collection
+from llm_fallback.config.documents import Path
+from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.validate import Written
+
+type _Claim = tuple[Hashable, Written[Any], Path]
+
+
+def names_are_unique(collection: Collection) -> Iterator[Finding]:
+    """No two resources of a kind have the same name and namespace."""
+    claims: list[_Claim] = [
+        ((w.resource.kind, w.resource.metadata.namespace, w.resource.metadata.name), w, ("metadata", "name"))
+        for w in collection.all()
+    ]
+    for second, path, first in _repeated(claims):
+        problem = f"a {second.resource.kind} of this name is already at {first.place}"
+        yield second.finding(path, problem, "rename or remove one of them", "duplicate-resource")
+
+
+def provider_hosts_are_unique(collection: Collection) -> Iterator[Finding]:
+    """No two LLMProviders have the same host."""
+    claims: list[_Claim] = [(w.resource.spec.host, w, ("spec", "host")) for w in collection.providers]
+    for second, path, first in _repeated(claims):
+        problem = f"the host already belongs to {first.place}"
+        yield second.finding(path, problem, "a host has one LLMProvider", "duplicate-host")
+
+
+def entry_hosts_are_unique(collection: Collection) -> Iterator[Finding]:
+    """No two ServiceEntries describe the same host."""
+    for second, path, first in _repeated(_hosts(collection.service_entries)):
+        problem = f"the host is already described by {first.place}"
+        yield second.finding(path, problem, "keep one of them", "duplicate-host")
+
+
+def oldest_virtual_service_wins(collection: Collection) -> Iterator[Finding]:
+    """One VirtualService per host: sidecars do not merge, the oldest one has the host."""
+    for second, path, first in _repeated(_hosts(collection.virtual_services)):
+        problem = f"has no effect: the host already belongs to {first.place}"
+        hint = "merge the two; the mesh does not"
+        yield second.finding(path, problem, hint, "shadowed-host", Severity.WARNING)
+
+
+def first_destination_rule_wins(collection: Collection) -> Iterator[Finding]:
+    """One DestinationRule per host: the first one with a policy counts."""
+    claims: list[_Claim] = [
+        (w.resource.spec.host, w, ("spec", "host"))
+        for w in collection.destination_rules
+        if w.resource.spec.traffic_policy
+    ]
+    for second, path, first in _repeated(claims):
+        problem = f"has no effect: the host already has {first.place}"
+        yield second.finding(path, problem, "merge the two", "shadowed-rule", Severity.WARNING)
+
+
+def _hosts(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:
+    for written in resources:
+        for index, host in enumerate(written.resource.spec.hosts):
+            yield host, written, ("spec", "hosts", index)
+
+
+def _repeated(claims: Iterable[_Claim]) -> Iterator[tuple[Written[Any], Path, Written[Any]]]:
+    """Each claim of what another has claimed before: who, where, and the one before."""
+    seen: dict[Hashable, Written[Any]] = {}
+    for claim, written, path in claims:
+        first = seen.setdefault(claim, written)
+        if first is not written:
+            yield written, path, first

@@ -1,0 +1,72 @@
+"""All resources of a configuration together, and the questions that need more than one of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from llm_fallback.config.validate import Written
+from llm_fallback.resources import DestinationRule, LLMProvider, Resource, ServiceEntry, VirtualService
+from llm_fallback.resources.llmprovider import PROVIDER_PORT
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All valid resources, by kind: VirtualServices oldest first, the others as they were read.
+
+    `broken_hosts` are those of resources that are themselves reported.
+    """
+
+    providers: tuple[Written[LLMProvider], ...] = ()
+    destination_rules: tuple[Written[DestinationRule], ...] = ()
+    virtual_services: tuple[Written[VirtualService], ...] = ()
+    service_entries: tuple[Written[ServiceEntry], ...] = ()
+    broken_hosts: frozenset[str] = frozenset()
+
+    def all(self) -> Iterator[Written[Resource]]:
+        """Every resource."""
+        yield from self.providers
+        yield from self.destination_rules
+        yield from self.virtual_services
+        yield from self.service_entries
+
+    @cached_property
+    def provider_of(self) -> dict[str, Written[LLMProvider]]:
+        """The provider of each host."""
+        return {written.resource.spec.host: written for written in reversed(self.providers)}
+
+    @cached_property
+    def ports_of(self) -> dict[str, frozenset[int]]:
+        """The ports of each host that something describes."""
+        ports = {written.resource.spec.host: frozenset({PROVIDER_PORT}) for written in self.providers}
+        for entry in self.service_entries:
+            for host in entry.resource.spec.hosts:
+                ports[host] = frozenset(port.number for port in entry.resource.spec.ports)
+        return ports
+
+
+@dataclass(slots=True)
+class Collector:
+    """Collects resources while they are read."""
+
+    resources: list[Written[Resource]] = field(default_factory=list)
+    broken_hosts: set[str] = field(default_factory=set)
+
+    def collection(self) -> Collection:
+        """What has been collected."""
+        services = self._of(VirtualService)
+        # Those without a timestamp come last, as they were read: they are not in a cluster yet.
+        services.sort(key=lambda written: written.resource.metadata.creation_timestamp or "9999")
+        return Collection(
+            tuple(self._of(LLMProvider)),
+            tuple(self._of(DestinationRule)),
+            tuple(services),
+            tuple(self._of(ServiceEntry)),
+            frozenset(self.broken_hosts),
+        )
+
+    def _of[R: Resource](self, kind: type[R]) -> list[Written[R]]:
+        return [
+            Written(written.resource, written.document)
+            for written in self.resources
+            if isinstance(written.resource, kind)
+        ]
