@@ -126,6 +126,35 @@ def test_endpoints_that_a_reload_took_away_do_not_count_in_the_percentage() -> N
     )
 
 
+def test_addresses_that_dns_found_survive_a_reload() -> None:
+    """The configuration names the host, not its addresses: a reload takes none of them away."""
+    target = replace(A, endpoints=(Endpoint("a.com", 443),), per_address=True)
+    health = health_of(target)
+    health.record(target, A1, FAILURE, total=1, now=0.0)
+
+    health.adopt([replace(target)], now=5.0)
+
+    assert health.is_ejected(target, A1) is True
+    assert health.advance(10.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.0)]
+
+
+def test_a_count_survives_a_reload_and_meets_the_new_threshold() -> None:
+    """Two failures before it and one after it are three in a row; the old sweep's beat stays."""
+    before = replace(A, outlier=replace(POLICY, consecutive_5xx=5))
+    after = replace(A, outlier=replace(POLICY, consecutive_5xx=3, base_ejection_s=20.0))
+    health = health_of(before)
+    told = [health.record(before, A1, FAILURE, total=1, now=0.0) for _ in range(2)]
+
+    health.adopt([after], now=5.5)
+    event = health.record(after, A1, FAILURE, total=1, now=5.5)
+
+    assert (told, event) == (
+        [None, None],
+        Ejected("a.com", 80, "10.0.0.1:443", "consecutive 5xx", 20.0, 1),
+    )
+    assert health.next_return == 26.0
+
+
 def test_endpoints_that_dns_took_away_are_forgotten() -> None:
     """An address that leaves the answer and comes back starts afresh."""
     health = health_of(A)

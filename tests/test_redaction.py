@@ -8,8 +8,10 @@ from llm_fallback.redaction import (
     REDACTED,
     drop_query_credentials,
     is_credential,
+    query_credentials,
     redact_header,
     redact_query,
+    restore_query,
 )
 
 
@@ -140,3 +142,46 @@ def test_no_secret_of_any_query_is_left(pairs: list[tuple[str, str]]) -> None:
 
     assert [pair for pair in shown if pair not in harmless] == [f"{name}={REDACTED}" for name in secret]
     assert dropped == ("/p?" + "&".join(harmless) if harmless or not pairs else "/p")
+
+
+@pytest.mark.parametrize(
+    ("path", "held", "restored"),
+    [
+        pytest.param("/a", ("key=s",), "/a", id="no-query"),
+        pytest.param("/a?key=[redacted]", ("key=s",), "/a?key=s", id="one"),
+        pytest.param("/a?key=%5Bredacted%5D", ("key=s",), "/a?key=s", id="written-anew-by-mitmproxy"),
+        pytest.param("/a?key=[redacted]&b=1", (), "/a?b=1", id="nothing-held"),
+        pytest.param("/a?key=[redacted]", ("token=s",), "/a", id="of-another-name"),
+        pytest.param("/a?b=1", ("key=s",), "/a?b=1", id="taken-away"),
+        pytest.param("/a?key=t", ("key=s",), "/a?key=t", id="replaced"),
+        pytest.param(
+            "/a?key=[redacted]&token=[redacted]&key=[redacted]",
+            ("key=s", "key=t", "token=u"),
+            "/a?key=s&token=u&key=t",
+            id="each-its-own",
+        ),
+        pytest.param("/a?key=[redacted]&key=[redacted]", ("key=s",), "/a?key=s", id="one-more-than-held"),
+        pytest.param("/a?b=[redacted]", ("key=s",), "/a", id="a-placeholder-that-is-none-of-ours"),
+    ],
+)
+def test_restore_query(path: str, held: tuple[str, ...], restored: str) -> None:
+    """Credentials come back where their placeholders still are; a placeholder is never sent."""
+    assert restore_query(path, held) == restored
+
+
+pairs_of_queries = st.builds(
+    lambda name, rest: name + rest,
+    st.sampled_from(["key", "a", "token", "api%5Fkey", "k%65y", "Key", "", "redacted"]),
+    st.one_of(st.just(""), st.text("=?%5BDdt[]/+é", max_size=8).map(lambda value: f"={value}")),
+)
+
+
+@given(st.one_of(st.none(), st.lists(pairs_of_queries, max_size=6)))
+def test_a_query_that_nobody_edits_comes_back(pairs: list[str] | None) -> None:
+    """Hidden and restored, it is the same, byte for byte."""
+    path = "/p" if pairs is None else "/p?" + "&".join(pairs)
+    shown = redact_query(path)
+
+    assert restore_query(shown, query_credentials(path)) == path
+    assert query_credentials(shown) == ()
+    assert redact_query(shown) == shown

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from llm_fallback.config.snapshot import Provider, Target, Tls
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, end_to_end, rewrite
+from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed, rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
 OWN = Provider("own", "/v1/chat/completions", "own-model", stream=None, api_key=SecretStr("own-key"))
@@ -354,6 +354,49 @@ def test_authority(provider: Provider | None, headers: Headers, port: int, autho
     outgoing = rewrite(request(headers=headers, port=port), target_of(provider), None)
 
     assert outgoing.headers == (("Host", authority),)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param(request(), True, id="plain"),
+        pytest.param(request(""), True, id="no-path"),
+        pytest.param(request('/a//b;c=%20?d=/e?f&g[]={}"|'), True, id="odd-but-allowed"),
+        pytest.param(request("/café"), True, id="not-ascii"),
+        pytest.param(request("/a\udce9"), True, id="not-utf-8"),
+        pytest.param(request("a"), False, id="no-slash"),
+        pytest.param(request("@b.com/"), False, id="another-authority"),
+        pytest.param(request(":1/"), False, id="another-port"),
+        pytest.param(request("?a=1"), False, id="a-query-only"),
+        pytest.param(request("*"), False, id="asterisk"),
+        pytest.param(request("/a b"), False, id="a-space"),
+        pytest.param(request("/a\tb"), False, id="a-tab"),
+        pytest.param(request("/a\r\nX: 1"), False, id="a-line-end-in-the-path"),
+        pytest.param(request("/a\n"), False, id="a-line-end-at-its-end"),
+        pytest.param(request("/a\x00"), False, id="nul-in-the-path"),
+        pytest.param(request("/a\x7f"), False, id="delete-in-the-path"),
+        pytest.param(request("/a#b"), False, id="a-fragment"),
+        pytest.param(request("/?a#b"), False, id="a-fragment-after-the-query"),
+        pytest.param(request(method="M-SEARCH"), True, id="any-token"),
+        pytest.param(request(method=""), False, id="no-method"),
+        pytest.param(request(method="GET /"), False, id="a-space-in-the-method"),
+        pytest.param(request(method="GET\n"), False, id="a-line-end-after-the-method"),
+        pytest.param(request(method="G\udcffT"), False, id="a-method-that-is-not-ascii"),
+        pytest.param(request(headers=(("X-A", ""), ("x_b", "\t c d é\udce9"))), True, id="headers"),
+        pytest.param(request(headers=(JSON, ("", "1"))), False, id="no-name"),
+        pytest.param(request(headers=(("X A", "1"),)), False, id="a-space-in-a-name"),
+        pytest.param(request(headers=(("X-A:", "1"),)), False, id="a-colon-in-a-name"),
+        pytest.param(request(headers=(("X-A\n", "1"),)), False, id="a-line-end-in-a-name"),
+        pytest.param(request(headers=((":path", "1"),)), False, id="a-pseudo-header"),
+        pytest.param(request(headers=(("X-A", "1\r\nX-B: 2"),)), False, id="a-line-end-in-a-value"),
+        pytest.param(request(headers=(("X-A", "1\n"),)), False, id="a-line-end-after-a-value"),
+        pytest.param(request(headers=(("X-A", "1\r"),)), False, id="a-bare-cr"),
+        pytest.param(request(headers=(("X-A", "\x00"),)), False, id="nul-in-a-value"),
+    ],
+)
+def test_is_well_formed(sent: OriginalRequest, *, expected: bool) -> None:
+    """Whether it can be written as HTTP/1 without becoming another request."""
+    assert is_well_formed(sent) is expected
 
 
 BODY = b'{"messages": [], "model": "mine"}'

@@ -38,6 +38,18 @@ PROTOCOL_ERROR = f"{BEFORE_HEADERS}reset reason: protocol error"
 NOBODY = "no healthy upstream"
 
 
+async def cut_head(exchange: Exchange) -> None:
+    """Close the connection in the middle of the response's headers."""
+    await exchange.send(head(200, (("content-length", "2"),))[:-6])
+    exchange.close()
+
+
+async def upgrade(exchange: Exchange) -> None:
+    """Switch to a protocol that nobody asked for."""
+    await exchange.send(head(101, (("connection", "upgrade"), ("upgrade", "websocket"))))
+    await exchange.hung_up()
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A fault: what the provider does, and what is to come of it.
@@ -79,6 +91,8 @@ CASES = {
     "close": Case(close_before_headers, 503, TERMINATION, "UC"),
     "reset": Case(reset_before_headers, 503, TERMINATION, "UC"),
     "garbage": Case(garbage, 502, PROTOCOL_ERROR, "UPE"),
+    "cut-head": Case(cut_head, 502, PROTOCOL_ERROR, "UPE"),
+    "upgrade": Case(upgrade, 502, PROTOCOL_ERROR, "UPE"),
 }
 """By the first label of the host; `<label>.test` is without a fallback, `<label>-saved.test` has one."""
 

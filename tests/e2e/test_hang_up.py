@@ -135,6 +135,28 @@ def test_an_http2_client_that_leaves(stage: Stage, behaviour: Behaviour) -> None
     stage.assert_freed(number)
 
 
+@pytest.mark.parametrize("behaviour", [hang, stream_and_wait])
+def test_an_http2_client_that_cancels_at_once(stage: Stage, behaviour: Behaviour) -> None:
+    """HTTP/2: RST_STREAM in one write with the request's end; whatever was begun for it is given up."""
+    number = stage.begin(behaviour)
+    with Http2Connection(stage.proxy, "primary.test") as client:
+        for _ in range(20):
+            client.post_and_cancel(QUESTION.encode())
+        client.post(b"last")
+        wait_until(
+            lambda: [x for x in stage.primary.exchanges[number:] if x.request.body == b"last"], "it came"
+        )
+        cancelled = [x for x in stage.primary.exchanges[number:] if x.request.body != b"last"]
+        for exchange in cancelled:
+            wait_until(exchange.ended.is_set, "the provider's connection is closed", within_s=PROMPTLY_S)
+    for exchange in stage.primary.exchanges[number:]:
+        wait_until(exchange.ended.is_set, "nothing outlives the client's connection", within_s=PROMPTLY_S)
+    stage.primary.behaviour = respond(200, b"the primary")
+    assert ask(stage.proxy, "http://primary.test").body == b"the primary"
+    assert not stage.fallback.requests
+    assert "ejected" not in stage.proxy.log
+
+
 def test_in_the_middle_of_its_own_request(stage: Stage) -> None:
     """A request that never became whole is nobody's business but the client's."""
     number = stage.begin(respond(200, b"the primary"))

@@ -61,9 +61,7 @@ def running(
     [
         pytest.param(whole(200, b"poison"), id="a-response"),
         pytest.param(whole(408, b""), id="408"),
-        pytest.param(head(200, (("content-length", "9"),))[:20], id="half-a-head"),
         pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", id="garbage"),
-        pytest.param(b"\r\n", id="an-empty-line"),
     ],
 )
 def test_what_nobody_asked_for_is_no_answer(

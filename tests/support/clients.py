@@ -201,12 +201,20 @@ class Http2Connection:
 
     def post(self, body: bytes, path: str = "/") -> int:
         """Send a request; the number of its stream."""
+        stream = self._queue(body, path)
+        self._flush()
+        return stream
+
+    def post_and_cancel(self, body: bytes) -> None:
+        """Send a request and its RST_STREAM in one write."""
+        self.cancel(self._queue(body, "/"))
+
+    def _queue(self, body: bytes, path: str) -> int:
         stream = self._h2.get_next_available_stream_id()
         self._data[stream], self._unread[stream] = bytearray(), 0
         headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", path)]
         self._h2.send_headers(stream, headers)
         self._h2.send_data(stream, body, end_stream=True)
-        self._flush()
         return stream
 
     def status(self, stream: int) -> int:
