@@ -119,3 +119,19 @@ def test_as_data() -> None:
         "duration_s": 0.0154,
     }
     assert json.loads(json.dumps(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("hosts", "line"),
+    [
+        pytest.param([], "", id="none"),
+        pytest.param(["a.com", "b.com"], "a.com, b.com", id="a-few"),
+        pytest.param([str(n) for n in range(10)], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", id="a-line-full"),
+        pytest.param(
+            [str(n) for n in range(12)], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more hosts", id="too-many"
+        ),
+    ],
+)
+def test_some_hosts(hosts: list[str], line: str) -> None:
+    """As many as a line holds are named, and the others are counted."""
+    assert some_of(hosts) == line

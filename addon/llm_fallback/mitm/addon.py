@@ -142,7 +142,7 @@ class LLMFallback:
             logger.log(level, "%s: %s", finding.severity, finding)
         self._engine.adopt(loaded.snapshot)
         self._snapshot = loaded.snapshot
-        logger.info("managing %s", ", ".join(loaded.snapshot.routes))
+        logger.info("managing %s", story.some_of(loaded.snapshot.routes))
 
 
 def _labels(workload: str) -> dict[str, str] | None:

@@ -1,8 +1,12 @@
 """What people read about a request: one line in the log, one comment on the flow. Pure."""
 
+from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 from llm_fallback.events import Attempted, Ejected, Handled, Returned
+
+_MAX_NAMED = 10
 
 
 def handled(event: Handled) -> str:
@@ -46,6 +50,12 @@ def ejected(event: Ejected) -> str:
 def returned(event: Returned) -> str:
     """Which endpoint is back in rotation."""
     return f"returned {event.host}:{event.port} endpoint {event.endpoint} after {event.duration_s:.1f} s"
+
+
+def some_of(hosts: Collection[str]) -> str:
+    """The hosts by name, as many as a line holds."""
+    named = ", ".join(islice(hosts, _MAX_NAMED))
+    return named if len(hosts) <= _MAX_NAMED else f"{named} and {len(hosts) - _MAX_NAMED} more hosts"
 
 
 def _attempt(attempt: Attempted) -> str:
