@@ -134,4 +134,4 @@ def test_as_data() -> None:
 )
 def test_some_hosts(hosts: list[str], line: str) -> None:
     """As many as a line holds are named, and the others are counted."""
-    assert some_of(hosts) == line
+    assert story.some_of(hosts) == line
