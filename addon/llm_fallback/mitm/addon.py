@@ -33,7 +33,7 @@ class LLMFallback:
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
-        # Flows are unhashable by value; by identity they are keys, and are forgotten with the flow.
+        # Beside the flow and not in it: nothing that is made from a flow can hold it, and it goes with it.
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
