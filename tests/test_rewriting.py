@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from llm_fallback.config.snapshot import Provider, Target, Tls
+from llm_fallback.config.snapshot import Provider, ProviderConfig, Target, Tls
 from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed, rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
-OWN = Provider("own", "/v1/chat/completions", "own-model", stream=None, api_key=SecretStr("own-key"))
-QWEN = Provider("qwen", CHAT, "qwen-72b", stream=False, api_key=SecretStr("qwen-key"))
+OWN = Provider("own", "/v1/chat/completions", ProviderConfig("own-model", api_key=SecretStr("own-key")))
+QWEN = Provider("qwen", CHAT, ProviderConfig("qwen-72b", stream=False, api_key=SecretStr("qwen-key")))
 BARE = Provider("bare")
 JSON = ("Content-Type", "application/json")
 
@@ -125,7 +125,7 @@ def test_a_host_without_provider_keeps_its_path_and_body(path: str) -> None:
 )
 def test_model_and_stream(*, model: str | None, stream: bool | None, body: str, expected: str) -> None:
     """Set in a JSON object; every other byte stays."""
-    provider = Provider("p", "/v1/chat/completions", model, stream)
+    provider = Provider("p", "/v1/chat/completions", ProviderConfig(model, stream))
 
     outgoing = rewrite(request(headers=(JSON,), body=body.encode()), target_of(provider), None)
 
@@ -151,7 +151,7 @@ def test_only_chat_gets_the_model(path: str, *, is_chat: bool) -> None:
 
 def test_a_provider_without_path_gets_the_model_on_its_chat_path() -> None:
     """Where the client's path stays, it tells what is chat."""
-    provider = Provider("p", model="m")
+    provider = Provider("p", default=ProviderConfig("m"))
     chat, other = (
         rewrite(request(path, body=b'{"model":"mine"}'), target_of(provider), None)
         for path in ("/v9/chat/completions", "/v9/embeddings")
@@ -178,7 +178,7 @@ def test_authorization(host: str, provider: Provider | None, expected: str | Non
     )
 
     assert sent(outgoing).get("authorization") == expected
-    assert outgoing.api_key == (provider.api_key if provider else None)
+    assert outgoing.api_key == (provider.default.api_key if provider else None)
 
 
 CREDENTIALS: Headers = (

@@ -39,7 +39,8 @@ class Attempted:
 class Handled:
     """One managed request, from when it was complete to the end of its answer.
 
-    `flags` are Envoy's response flags. `status` is None when the client left before there was one.
+    `flags` are Envoy's response flags. `status` is None when the client left before there was one. `source` says
+    where the rule was written, None where no rule matched.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Handled:
     status: int | None
     flags: tuple[str, ...]
     duration_s: float
+    source: str | None = None
 
 
 type Event = Ejected | Returned | Handled

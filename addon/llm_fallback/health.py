@@ -2,39 +2,42 @@
 
 from collections.abc import Iterable, Sequence
 
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Detector, Endpoint, Outcome
 
 
 class Health:
-    """Outlier detection of every target that has it, keyed by host and port.
+    """Outlier detection of every target that has it, keyed by host, port and subset.
 
-    The state belongs to host, port and endpoint and not to the configuration, so it survives a reload in
-    which they stay. `now` is in seconds of one monotonic clock.
+    The state belongs to these and the endpoint and not to the configuration, so it survives a reload in which
+    they stay. `now` is in seconds of one monotonic clock.
     """
 
     def __init__(self) -> None:
-        self._detectors: dict[tuple[str, int], Detector] = {}
+        self._detectors: dict[TargetKey, Detector] = {}
+        self._with_ejections: set[TargetKey] = set()
+        """Few, however many detectors there are: only these have sweeps to do."""
 
     def adopt(self, targets: Iterable[Target], *, now: float) -> None:
         """Have a detector for each of the targets that asks for one, and for no other."""
         before, self._detectors = self._detectors, {}
         for target in targets:
             if target.outlier:
-                key = (target.host, target.port)
-                known = before.get(key)
+                known = before.get(target.key)
                 if known is None:
                     known = Detector(target.outlier, created_at=now)
                 known.policy = target.outlier
                 if not target.per_address:
                     known.keep_only(target.endpoints)
-                self._detectors[key] = known
+                self._detectors[target.key] = known
+        self._with_ejections &= self._detectors.keys()
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""
-        detector = self._detector(target)
-        return detector is not None and detector.is_ejected(endpoint)
+        if target.key not in self._with_ejections:
+            return False
+        return self._detectors[target.key].is_ejected(endpoint)
 
     def is_healthy(self, target: Target, endpoints: Sequence[Endpoint]) -> bool:
         """Whether at least one of the target's endpoints is in rotation."""
@@ -44,10 +47,11 @@ class Health:
         self, target: Target, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float
     ) -> Ejected | None:
         """Take one attempt into account; say so if it caused an ejection."""
-        detector = self._detector(target)
+        detector = self._detectors.get(target.key)
         ejection = detector.record(endpoint, outcome, total=total, now=now) if detector else None
         if ejection is None:
             return None
+        self._with_ejections.add(target.key)
         return Ejected(
             target.host,
             target.port,
@@ -59,23 +63,24 @@ class Health:
 
     def advance(self, now: float) -> list[Returned]:
         """Do the sweeps that are due; say who came back."""
-        return [
-            Returned(host, port, str(back.endpoint), back.duration_s)
-            for (host, port), detector in self._detectors.items()
-            if detector.next_return is not None
-            for back in detector.advance(now)
-        ]
+        returned: list[Returned] = []
+        for key in tuple(self._with_ejections):
+            detector = self._detectors[key]
+            host, port, _ = key
+            returned += [
+                Returned(host, port, str(back.endpoint), back.duration_s) for back in detector.advance(now)
+            ]
+            if detector.next_return is None:
+                self._with_ejections.discard(key)
+        return returned
 
     def keep_only(self, target: Target, endpoints: Sequence[Endpoint]) -> None:
         """Forget the target's endpoints that are gone."""
-        if detector := self._detector(target):
+        if detector := self._detectors.get(target.key):
             detector.keep_only(endpoints)
 
     @property
     def next_return(self) -> float | None:
         """When the next ejected endpoint comes back; None while nobody is ejected."""
-        returns = (detector.next_return for detector in self._detectors.values())
+        returns = (self._detectors[key].next_return for key in self._with_ejections)
         return min((moment for moment in returns if moment is not None), default=None)
-
-    def _detector(self, target: Target) -> Detector | None:
-        return self._detectors.get((target.host, target.port))

@@ -13,23 +13,35 @@ class Flag(StrEnum):
     UPSTREAM_CONNECTION_FAILURE = "UF"
     UPSTREAM_CONNECTION_TERMINATION = "UC"
     UPSTREAM_PROTOCOL_ERROR = "UPE"
+    UPSTREAM_OVERFLOW = "UO"
+    UPSTREAM_REQUEST_TIMEOUT = "UT"
     UPSTREAM_RETRY_LIMIT_EXCEEDED = "URX"
     NO_CLUSTER_FOUND = "NC"
+    NO_ROUTE_FOUND = "NR"
+    DELAY_INJECTED = "DI"
+    FAULT_INJECTED = "FI"
     DOWNSTREAM_CONNECTION_TERMINATION = "DC"
     DOWNSTREAM_PROTOCOL_ERROR = "DPE"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalReply:
-    """An answer that no upstream gave."""
+    """An answer that no upstream gave; `headers` come before those that every local reply has.
+
+    `is_changed_by_rules`: header operations of the request's rule apply, as to any other answer.
+    """
 
     status: int
-    body: str
+    body: str = ""
     flags: tuple[Flag, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    is_changed_by_rules: bool = True
 
 
 NO_HEALTHY_UPSTREAM = LocalReply(503, "no healthy upstream", (Flag.NO_HEALTHY_UPSTREAM,))
 NO_SUCH_TARGET = LocalReply(503, "", (Flag.NO_CLUSTER_FOUND,))
+NO_ROUTE = LocalReply(404, "", (Flag.NO_ROUTE_FOUND,))
+REQUEST_TIMEOUT = LocalReply(504, "upstream request timeout", (Flag.UPSTREAM_REQUEST_TIMEOUT,))
 BAD_REQUEST = LocalReply(400, "", (Flag.DOWNSTREAM_PROTOCOL_ERROR,))
 INTERNAL_ERROR = LocalReply(500, "llm-fallback failed to handle this request; its log says why")
 
@@ -38,12 +50,16 @@ _RESETS = {
     Failure.CONNECT_TIMEOUT: (503, "connection timeout", Flag.UPSTREAM_CONNECTION_FAILURE),
     Failure.RESET: (503, "connection termination", Flag.UPSTREAM_CONNECTION_TERMINATION),
     Failure.PROTOCOL_ERROR: (502, "protocol error", Flag.UPSTREAM_PROTOCOL_ERROR),
+    Failure.OVERFLOW: (503, "overflow", Flag.UPSTREAM_OVERFLOW),
 }
 
 
-def connect_error(failure: Failure, *, retries_done: int, limit_reached: bool) -> LocalReply:
+def failed(failure: Failure, *, retries_done: int) -> LocalReply:
     """The answer when the last attempt failed before response headers."""
+    if failure is Failure.TIMEOUT:
+        return REQUEST_TIMEOUT
     status, reason, flag = _RESETS[failure]
     retried = "retried and the latest reset reason" if retries_done else "reset reason"
     body = f"upstream connect error or disconnect/reset before headers. {retried}: {reason}"
-    return LocalReply(status, body, (flag, Flag.UPSTREAM_RETRY_LIMIT_EXCEEDED) if limit_reached else (flag,))
+    overloaded = (("x-envoy-overloaded", "true"),) if failure is Failure.OVERFLOW else ()
+    return LocalReply(status, body, (flag,), overloaded)

@@ -54,6 +54,8 @@ class OutlierPolicy:
     interval_s: float = 10.0
     base_ejection_s: float = 30.0
     max_ejection_percent: int = 10
+    error_codes: frozenset[int] | None = None
+    """The statuses that are failures, in place of all 5xx (Istio's outlierDetectionHttpErrorCodes)."""
 
     @property
     def max_ejection_s(self) -> float:

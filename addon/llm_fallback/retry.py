@@ -1,15 +1,25 @@
-"""Whether a failed attempt is tried again, and when (Envoy's router with Istio's default policy). Pure."""
+"""Whether a failed attempt is tried again, and when (Envoy's router with Istio's policies). Pure."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
+
+from llm_fallback.config.routes import Retries
 
 MAX_REPLAY_BYTES = 1024 * 1024
 """Envoy keeps a request body for retries up to its buffer limit; a larger one is sent once."""
 
-_BASE_BACKOFF_S = 0.025
-_MAX_BACKOFF_S = 0.250
-_GRPC_CONDITIONS = {"1": "cancelled", "14": "unavailable"}
+_MAX_BACKOFF_FACTOR = 10
+_ANY_RESET = frozenset({"5xx", "gateway-error", "reset"})
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_RETRIABLE_4XX = frozenset({409})
+_GRPC_CONDITIONS = {
+    "1": "cancelled",
+    "4": "deadline-exceeded",
+    "8": "resource-exhausted",
+    "13": "internal",
+    "14": "unavailable",
+}
 
 
 class Failure(StrEnum):
@@ -19,11 +29,8 @@ class Failure(StrEnum):
     CONNECT_TIMEOUT = "connect-timeout"
     RESET = "reset"
     PROTOCOL_ERROR = "protocol-error"
-
-    @property
-    def condition(self) -> str:
-        """The word under which a policy lists it; a connect timeout is a connect failure."""
-        return Failure.CONNECT_FAILURE if self is Failure.CONNECT_TIMEOUT else self
+    TIMEOUT = "timeout"
+    OVERFLOW = "overflow"
 
     @property
     def is_after_connecting(self) -> bool:
@@ -31,28 +38,31 @@ class Failure(StrEnum):
         return self in (Failure.RESET, Failure.PROTOCOL_ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Up to `attempts` retries on the conditions in `retry_on`."""
-
-    attempts: int
-    retry_on: frozenset[str]
-
-
-DEFAULT_POLICY = RetryPolicy(2, frozenset({"connect-failure", "refused-stream", "unavailable", "cancelled"}))
-"""Istio's retries for routes that say nothing about them (since 1.24: no longer on 503 answers)."""
-
-
-def may_retry(policy: RetryPolicy, condition: str | None, *, retries_done: int, body_size: int) -> bool:
-    """Whether another attempt follows one that ended in the condition."""
-    return condition in policy.retry_on and retries_done < policy.attempts and body_size <= MAX_REPLAY_BYTES
+def retries_failure(policy: Retries, failure: Failure) -> bool:
+    """Whether the policy covers an attempt without response headers; an overflow is never tried again."""
+    match failure:
+        case Failure.OVERFLOW:
+            return False
+        case Failure.CONNECT_FAILURE | Failure.CONNECT_TIMEOUT:
+            return "connect-failure" in policy.retry_on or not _ANY_RESET.isdisjoint(policy.retry_on)
+        case Failure.RESET | Failure.PROTOCOL_ERROR | Failure.TIMEOUT:
+            return not _ANY_RESET.isdisjoint(policy.retry_on)
 
 
-def grpc_condition(grpc_status: str | None) -> str | None:
-    """The retry condition that a `grpc-status` among response headers stands for."""
-    return _GRPC_CONDITIONS.get(grpc_status or "")
+def retries_answer(policy: Retries, status: int, header: Callable[[str], str | None]) -> bool:
+    """Whether the policy covers an answer with this status; `header` gives its headers by name."""
+    words = policy.retry_on
+    if header("x-envoy-ratelimited") is not None:
+        return "envoy-ratelimited" in words
+    return (
+        ("5xx" in words and 500 <= status <= 599)
+        or ("gateway-error" in words and status in _GATEWAY_ERRORS)
+        or ("retriable-4xx" in words and status in _RETRIABLE_4XX)
+        or status in policy.codes
+        or _GRPC_CONDITIONS.get(header("grpc-status") or "") in words
+    )
 
 
-def backoff_s(retry: int, rng: random.Random) -> float:
-    """Seconds before retry number 1, 2, ...: fully jittered, doubling from 25 ms, at most 250 ms."""
-    return rng.uniform(0, min((2**retry - 1) * _BASE_BACKOFF_S, _MAX_BACKOFF_S))
+def backoff_s(policy: Retries, retry: int, rng: random.Random) -> float:
+    """Seconds before retry number 1, 2, ...: fully jittered, doubling from the base, at most ten times it."""
+    return rng.uniform(0, min(2**retry - 1, _MAX_BACKOFF_FACTOR) * policy.backoff_s)

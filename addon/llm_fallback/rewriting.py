@@ -8,12 +8,23 @@ goes to the host that the client addressed and nowhere else; the provider's key 
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pydantic import SecretStr
 
-from llm_fallback.config.snapshot import CHAT_COMPLETIONS, Provider, Target
+from llm_fallback import header_operations, paths
+from llm_fallback.config.routes import (
+    NO_OPERATIONS,
+    HeaderOperations,
+    Match,
+    Rewrite,
+    Route,
+    RouteDestination,
+)
+from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
 from llm_fallback.json_members import Value, set_members
+from llm_fallback.matching import RequestFacts
 from llm_fallback.redaction import drop_query_credentials, is_credential, redact_header, redact_query
 
 type Headers = tuple[tuple[str, str], ...]
@@ -32,6 +43,26 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _OUR_OWN = frozenset({"content-length", "expect", "host"})  # between us and the target, not the client
+_ENVOYS_OWN = frozenset(
+    {
+        "x-envoy-attempt-count",
+        "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-force-trace",
+        "x-envoy-hedge-on-per-try-timeout",
+        "x-envoy-internal",
+        "x-envoy-ip-tags",
+        "x-envoy-max-retries",
+        "x-envoy-original-url",
+        "x-envoy-retriable-header-names",
+        "x-envoy-retriable-status-codes",
+        "x-envoy-retry-grpc-on",
+        "x-envoy-retry-on",
+        "x-envoy-upstream-alt-stat-name",
+        "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-ms",
+    }
+)  # Envoy takes them from clients outside the mesh's network; a mesh's sidecar writes the first anew
+_NOT_THE_RULES = _HOP_BY_HOP | _OUR_OWN  # how the request is framed is not for header operations to say
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")
 _LINE_END = re.compile(r"[\r\n\x00]")
@@ -41,7 +72,10 @@ _ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OriginalRequest:
-    """The request as the client sent it, credentials included: never logged, never stored."""
+    """The request as the client sent it, credentials included: never logged, never stored.
+
+    `client` and `proxy` are the two ends of the client's connection, `address:port` each.
+    """
 
     method: str
     host: str
@@ -49,6 +83,25 @@ class OriginalRequest:
     path: str
     headers: Headers
     body: bytes
+    scheme: str = "http"
+    client: str = ""
+    proxy: str = ""
+
+    @property
+    def authority(self) -> str:
+        """The host as the client wrote it, with or without port."""
+        written = next((value for name, value in self.headers if name.lower() == "host"), None)
+        if written is not None:
+            return written
+        return self.host if self.port in (80, 443) else f"{self.host}:{self.port}"
+
+    @property
+    def facts(self) -> RequestFacts:
+        """What rules may ask about it."""
+        path, _, query = self.path.partition("?")
+        return RequestFacts(
+            self.method, self.scheme, self.authority, path or "/", query, self.headers, self.port
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,6 +121,45 @@ class Outgoing:
             headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
         return redact_query(self.path), tuple(headers)
 
+    def with_header(self, name: str, value: str) -> Self:
+        """The same with this header, in place of any of its name."""
+        return replace(self, headers=header_operations.overwrite(self.headers, [(name, value)]))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan:
+    """What the rule of a request says about how it is sent.
+
+    `match` is the one that held, for the prefix that it names. `is_weighted`: there are several destinations.
+    `fell_back`: the target is the fallback of the one that was chosen. Operations may write credentials.
+    """
+
+    rewrite: Rewrite | None = None
+    match: Match | None = None
+    operations: HeaderOperations = NO_OPERATIONS
+    destination: RouteDestination | None = None
+    is_weighted: bool = False
+    llm_rule: str | None = None
+    fell_back: bool = False
+
+    @classmethod
+    def of(
+        cls, route: Route, match: Match | None, destination: RouteDestination, *, fell_back: bool
+    ) -> "Plan":
+        """The plan for a rule, the match that held and the destination that was chosen."""
+        return cls(
+            rewrite=route.rewrite,
+            match=match,
+            operations=route.headers.request,
+            destination=destination,
+            is_weighted=isinstance(route.action, tuple) and len(route.action) > 1,
+            llm_rule=route.llm_rule,
+            fell_back=fell_back,
+        )
+
+
+NO_PLAN = Plan()
+
 
 def is_well_formed(request: OriginalRequest) -> bool:
     """Whether the request can be sent on as it is, without becoming another one on the way.
@@ -79,19 +171,27 @@ def is_well_formed(request: OriginalRequest) -> bool:
     return all(_TOKEN.fullmatch(name) and not _LINE_END.search(value) for name, value in request.headers)
 
 
-def rewrite(request: OriginalRequest, target: Target, addressed: Provider | None) -> Outgoing:
+def rewrite(
+    request: OriginalRequest, target: Target, addressed: Provider | None, plan: Plan = NO_PLAN
+) -> Outgoing:
     """The request for a target; `addressed` is the provider of the host that the client called, if any."""
     provider = target.provider
+    config = provider.config(plan.llm_rule) if provider else ProviderConfig()
     is_own_host = target.host == request.host.lower()
     path = request.path if is_own_host else drop_query_credentials(request.path)
+    if plan.rewrite:
+        path = paths.rewritten(path, plan.rewrite, plan.match)
     if provider:
-        path = _path(path, provider, addressed)
-    api_key = provider.api_key if provider else None
-    headers = _headers(request.headers, with_credentials=is_own_host, with_authorization=api_key is None)
+        path = paths.for_provider(path, provider, addressed)
+    headers = _headers(request.headers, with_credentials=is_own_host)
+    headers = _operated(headers, plan, target)
+    if config.api_key:
+        headers = tuple(field for field in headers if field[0].lower() != "authorization")
     body = request.body
-    if provider and _is_chat(path, provider):
-        headers, body = _body(headers, body, provider)
-    return Outgoing(request.method, path, (("Host", _authority(request, target)), *headers), body, api_key)
+    if provider and paths.is_chat(path, provider):
+        headers, body = _body(headers, body, config)
+    authority = _authority(request, target, plan)
+    return Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
@@ -102,48 +202,71 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     return tuple((n, v) for n, v in fields if n.lower() not in _HOP_BY_HOP and n.lower() not in named)
 
 
-def _authority(request: OriginalRequest, target: Target) -> str:
-    """The Host header: a provider's own host, and otherwise what the client wrote, as Envoy leaves it."""
+def _authority(request: OriginalRequest, target: Target, plan: Plan) -> str:
+    """The Host header: the rule's, else a provider's own host, else the client's as it is, like Envoy.
+
+    What a rule says of the host that it names does not hold for another provider that is its fallback.
+    """
+    if target.provider and plan.fell_back:
+        return target.host
+    if explicit := _explicit_authority(plan):
+        return explicit
     if target.provider:
         return target.host
-    written = next((value for name, value in request.headers if name.lower() == "host"), None)
-    default = request.host if request.port in (80, 443) else f"{request.host}:{request.port}"
-    return default if written is None else written
+    return request.authority
 
 
-def _path(path: str, provider: Provider, addressed: Provider | None) -> str:
-    """The provider's own path for chat, and its base in place of the addressed provider's for the rest."""
-    if provider.path is None:
-        return path
-    before, question, query = path.partition("?")
-    if before in ("", "/") or before.endswith(CHAT_COMPLETIONS) or (addressed and before == addressed.path):
-        return f"{provider.path}{question}{query}"
-    bases = ["/v1"] if addressed is None or addressed.base is None else ["/v1", addressed.base]
-    under = [base for base in bases if before.startswith(f"{base}/")]
-    if provider.base is None or not under:
-        return path
-    return f"{provider.base}{before.removeprefix(max(under, key=len))}{question}{query}"
+def _explicit_authority(plan: Plan) -> str | None:
+    """Istio's order: the rule's rewrite, the rule's headers, and only then what the destination says."""
+    written = (plan.rewrite.authority if plan.rewrite else None) or header_operations.authority(
+        plan.operations
+    )
+    if written or plan.destination is None:
+        return written
+    destination = plan.destination
+    return destination.authority or header_operations.authority(destination.headers.request)
 
 
-def _is_chat(path: str, provider: Provider) -> bool:
-    before = path.partition("?")[0]
-    return before.endswith(CHAT_COMPLETIONS) if provider.path is None else before == provider.path
-
-
-def _headers(headers: Headers, *, with_credentials: bool, with_authorization: bool) -> Headers:
+def _headers(headers: Headers, *, with_credentials: bool) -> Headers:
     def stays(name: str) -> bool:
         lowered = name.lower()
-        if lowered in _OUR_OWN or (lowered == "authorization" and not with_authorization):
+        if lowered in _OUR_OWN or lowered in _ENVOYS_OWN:
             return False
         return with_credentials or not is_credential(name)
 
     return tuple((name, value) for name, value in end_to_end(headers) if stays(name))
 
 
-def _body(headers: Headers, body: bytes, provider: Provider) -> tuple[Headers, bytes]:
+def _operated(headers: Headers, plan: Plan, target: Target) -> Headers:
+    """The headers after the rule's operations and the destination's."""
+    of_destination = _for_target(plan, target)
+    if plan.operations == of_destination == NO_OPERATIONS:
+        return headers
+    for operations in header_operations.in_order(
+        plan.operations, of_destination, is_weighted=plan.is_weighted
+    ):
+        headers = header_operations.apply(operations, headers)
+    return tuple(field for field in headers if field[0].lower() not in _NOT_THE_RULES)
+
+
+def _for_target(plan: Plan, target: Target) -> HeaderOperations:
+    """The destination's operations; a credential that it writes does not go to another host, its fallback."""
+    if plan.destination is None:
+        return NO_OPERATIONS
+    operations = plan.destination.headers.request
+    if not plan.fell_back or target.host == plan.destination.destination.host:
+        return operations
+    return replace(operations, set=_harmless(operations.set), add=_harmless(operations.add))
+
+
+def _harmless(headers: Headers) -> Headers:
+    return tuple(field for field in headers if not is_credential(field[0]))
+
+
+def _body(headers: Headers, body: bytes, config: ProviderConfig) -> tuple[Headers, bytes]:
     """Set the provider's model and default for `stream`; a compressed body is sent on uncompressed."""
-    always: dict[str, Value] = {} if provider.model is None else {"model": provider.model}
-    default: dict[str, Value] = {} if provider.stream is None else {"stream": provider.stream}
+    always: dict[str, Value] = {} if config.model is None else {"model": config.model}
+    default: dict[str, Value] = {} if config.stream is None else {"stream": config.stream}
     if not body or not (always or default):
         return headers, body
     encoding = next((v.strip().lower() for n, v in headers if n.lower() == "content-encoding"), "identity")

@@ -1,6 +1,5 @@
 """Who is healthy, and whom a request goes to: the target of a route, then an endpoint of the target. Pure."""
 
-import random
 from collections.abc import Callable, Collection, Sequence
 
 from llm_fallback.config.snapshot import Target
@@ -10,6 +9,7 @@ _MAX_PICKS = 6  # Istio: host_selection_retry_max_attempts 5, after the first pi
 
 type IsEjected = Callable[[Endpoint], bool]
 type HasHealthyEndpoint = Callable[[Target], bool]
+type Pick = Callable[[Sequence[Endpoint]], Endpoint]
 
 
 def choose_target(target: Target, fallback: Target | None, is_healthy: HasHealthyEndpoint) -> Target:
@@ -26,23 +26,24 @@ def choose_target(target: Target, fallback: Target | None, is_healthy: HasHealth
 def choose_endpoint(
     endpoints: Sequence[Endpoint],
     is_ejected: IsEjected,
+    pick: Pick,
     *,
     panic_threshold: int,
-    tried: Collection[Endpoint],
-    rng: random.Random,
+    avoid: Collection[Endpoint],
 ) -> Endpoint | None:
-    """An endpoint for the next attempt, if possible not one already tried; None if nobody is healthy.
+    """An endpoint for the next attempt, if possible none of those to avoid; None if nobody is healthy.
 
-    With less than `panic_threshold` percent healthy, the ejected ones take part again (Envoy's panic mode).
+    `pick` balances the load. With less than `panic_threshold` percent healthy, the ejected ones take part
+    again (Envoy's panic mode).
     """
-    healthy = [endpoint for endpoint in endpoints if not is_ejected(endpoint)]
-    if 100 * len(healthy) < panic_threshold * len(endpoints):
-        healthy = list(endpoints)
-    if len(healthy) <= 1:
-        return healthy[0] if healthy else None
-    pick = rng.choice(healthy)
+    candidates = [endpoint for endpoint in endpoints if not is_ejected(endpoint)]
+    if 100 * len(candidates) < panic_threshold * len(endpoints):
+        candidates = list(endpoints)
+    if len(candidates) <= 1:
+        return candidates[0] if candidates else None
+    picked = pick(candidates)
     for _ in range(_MAX_PICKS - 1):
-        if pick not in tried:
+        if picked not in avoid:
             break
-        pick = rng.choice(healthy)
-    return pick
+        picked = pick(candidates)
+    return picked

@@ -42,7 +42,7 @@ def test_what_we_publish_is_clean(paths: list[str]) -> None:
 
     assert [str(f) for f in loaded.findings if f.severity is not Severity.INFO] == []
     assert loaded.snapshot is not None
-    assert set(loaded.snapshot.routes) == {"asm-llm-provider-test.com", "dashscope.aliyuncs.com"}
+    assert set(loaded.snapshot.virtual_hosts) == {"asm-llm-provider-test.com", "dashscope.aliyuncs.com"}
 
 
 def test_every_published_file_is_among_them() -> None:
@@ -81,7 +81,7 @@ def test_a_folder_is_read_without_its_subfolders(tmp_path: Path) -> None:
 
     assert lines(loaded) == []
     assert loaded.snapshot is not None
-    assert list(loaded.snapshot.routes) == ["a.com", "b.com", "c.com"]
+    assert list(loaded.snapshot.virtual_hosts) == ["a.com", "b.com", "c.com"]
 
 
 def test_several_files_and_documents_are_one_configuration(load_yaml: Load) -> None:
@@ -90,7 +90,7 @@ def test_several_files_and_documents_are_one_configuration(load_yaml: Load) -> N
 
     assert lines(loaded) == []
     assert loaded.snapshot is not None
-    assert loaded.snapshot.routes["a.com"].source == "a.yaml:7 VirtualService/vs"
+    assert loaded.snapshot.virtual_hosts["a.com"].source == "a.yaml:7 VirtualService/vs"
 
 
 def test_places_that_hold_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

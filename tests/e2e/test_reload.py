@@ -1,4 +1,4 @@
-"""mitmproxy loads a script anew when its file changes: nothing that is known or under way gets lost."""
+"""A script or a configuration that is loaded anew while requests run: nothing known gets lost."""
 
 import os
 import time
@@ -24,25 +24,31 @@ class Stage:
     """A proxy with a script of its own that loads the addon, and three providers."""
 
     proxy: Proxy
-    script: Path
+    edited: Path
     streaming: Provider
     failing: Provider
     fallback: Provider
 
     def reload(self) -> None:
-        """Touch the script, and wait until it is loaded again."""
+        """Save the file once more, and wait until it is loaded again."""
         before = self._count()
         ahead = time.time_ns() + before * 10**10
-        os.utime(self.script, ns=(ahead, ahead))
-        wait_until(lambda: self._count() > before, "the script is loaded again")
+        with self.edited.open("a", encoding="utf-8") as file:
+            file.write("\n# another edit\n")
+        os.utime(self.edited, ns=(ahead, ahead))  # mitmproxy goes by the time only
+        wait_until(lambda: self._count() > before, "the file is loaded again")
 
     def _count(self) -> int:
         return self.proxy.log.count(f"managing {STREAMING}")
 
 
-@pytest.fixture(name="stage")
+@pytest.fixture(name="stage", params=["script", "configuration"])
 def running(
-    background: Background, authority: Authority, setting: Setting, tmp_path: Path
+    request: pytest.FixtureRequest,
+    background: Background,
+    authority: Authority,
+    setting: Setting,
+    tmp_path: Path,
 ) -> Iterator[Stage]:
     script = tmp_path / "main.py"
     text = (ROOT / "addon" / "main.py").read_text(encoding="utf-8")
@@ -63,7 +69,8 @@ def running(
         )
         options = ("-s", str(script), "--set", f"llm_config={config}")
         proxy = stack.enter_context(Proxy(setting, None, *options))
-        yield Stage(proxy, script, streaming, failing, fallback)
+        edited = {"script": script, "configuration": config}[request.param]
+        yield Stage(proxy, edited, streaming, failing, fallback)
 
 
 def test_a_stream_under_way_goes_on(background: Background, stage: Stage) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from tests.parity.mesh import seconds
 from tests.parity.scenario import Answer, Ask, Ejection, Record, Scenario, StepRecord
@@ -11,7 +11,10 @@ from tests.parity.scenario import Answer, Ask, Ejection, Record, Scenario, StepR
 TOLERANCE_S = 0.25
 """By how much the length of an ejection may differ, besides one interval: each process has its own sweeps."""
 
-_NUMBER = re.compile(r"\b(primary|fallback)-\d+")
+ANSWER_TOLERANCE_S = 0.7
+"""By how much the time until an answer may differ: back-off is random, and the machine may be busy."""
+
+_NUMBER = re.compile(r"\b([a-z]+)-\d+")
 
 
 def differences(scenario: Scenario, envoy: Record, ours: Record) -> list[str]:
@@ -27,7 +30,7 @@ def differences(scenario: Scenario, envoy: Record, ours: Record) -> list[str]:
 
 def interval_s(scenario: Scenario, endpoint: str) -> float:
     """The interval of the endpoint's service."""
-    outlier = scenario.services[endpoint.partition("-")[0]].outlier or {}
+    outlier = scenario.services[endpoint.rpartition("-")[0]].outlier or {}
     return seconds(outlier.get("interval", "10s"))
 
 
@@ -72,13 +75,25 @@ def _step(scenario: Scenario, theirs: StepRecord, own: StepRecord) -> Iterator[t
         for before, after in zip(a, b, strict=True):
             yield "answer", before, after
     if not scenario.free_choice:
-        seen, seen_here = (dict(_by_service(scenario, step.arrivals)) for step in (theirs, own))
+        seen, seen_here = (_requests(scenario, step) for step in (theirs, own))
         yield "requests seen", seen, seen_here
+    if scenario.by_endpoint:
+        counts, counts_here = (sorted(Counter(s.endpoint for s in step.seen).items()) for step in (theirs, own))
+        yield "requests by endpoint", counts, counts_here
+    for slow, quick in zip(*(sorted(a.seconds for a in step.answers) for step in (theirs, own)), strict=False):
+        if abs(slow - quick) > ANSWER_TOLERANCE_S:
+            yield "seconds until an answer", round(slow, 2), round(quick, 2)
+
+
+def _requests(scenario: Scenario, step: StepRecord) -> list[tuple[object, ...]]:
+    """What the endpoints saw, in its order only where requests came one after the other."""
+    found = [astuple(replace(seen, endpoint=_name(scenario, seen.endpoint))) for seen in step.seen]
+    return found if isinstance(step.step, Ask) else sorted(found)
 
 
 def _anonymous(scenario: Scenario, answer: Answer) -> Answer:
     """The answer without the endpoint's number, where the balancer is free to choose."""
-    if all(service.endpoints == 1 for service in scenario.services.values()):
+    if scenario.same_ports or all(service.endpoints == 1 for service in scenario.services.values()):
         return answer
     return replace(answer, body=_NUMBER.sub(r"\1", answer.body))
 
@@ -91,8 +106,8 @@ def _by_service(scenario: Scenario, counts: Mapping[str, int]) -> Counter[str]:
 
 
 def _name(scenario: Scenario, endpoint: str) -> str:
-    service = endpoint.partition("-")[0]
-    return endpoint if scenario.services[service].endpoints == 1 else service
+    service = endpoint.rpartition("-")[0]
+    return endpoint if scenario.same_ports or scenario.services[service].endpoints == 1 else service
 
 
 def _refused(scenario: Scenario, envoy: Record, ours: Record) -> Iterator[str]:

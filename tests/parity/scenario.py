@@ -22,27 +22,56 @@ class Fault(StrEnum):
     PARTIAL_HEAD = "partial-head"  # FIN in the middle of the headers
     HANG_UP = "hang-up"  # FIN as soon as the connection is there
     HUGE_HEAD = "huge-head"  # 200, with a header of 70 000 bytes
+    CONTINUE_200 = "continue-200"  # 100, then 200
     CONTINUE_500 = "continue-500"  # 100, then 500
-    GRPC_UNAVAILABLE = "grpc-14"  # 200, with that grpc-status among the headers
-    GRPC_CANCELLED = "grpc-1"
-    GRPC_INTERNAL = "grpc-13"
+    HINTS_200 = "hints-200"  # 103, then 200
+    BODY_204 = "body-204"  # 204, and the bytes of a body nevertheless
+    BODY_304 = "body-304"  # 304 with a content-length, and no body
+    SILENT = "silent"  # takes the request and never answers
+    STALL = "stall"  # 200, and a body that stops in the middle but does not end
+    BLACKHOLE = "blackhole"  # connections are neither accepted nor refused
 
 
-type Behaviour = int | Fault
-"""A status, answered with a body that names the endpoint; or a fault."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with headers of its own; `body` None: one that names the endpoint."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.status} with {self.headers}"
+
+
+type Behaviour = int | Fault | Reply
+"""A status, answered with a body that names the endpoint; or a fault; or a status with headers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
     """From now on, an endpoint behaves so; `endpoint` None: all of the service's.
 
-    With `once`, only for the next request; after that it answers 200.
+    Several behaviours are for one request each; the last one stays.
     """
 
-    behaviour: Behaviour
+    behaviour: Behaviour | tuple[Behaviour, ...]
     service: str = "primary"
     endpoint: int | None = None
-    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks; None: what the scenario says."""
+
+    service: str = "primary"
+    method: str | None = None
+    path: str = "/v1/chat/completions"
+    headers: tuple[tuple[str, str], ...] = ()
+    body_size: int | None = None
+
+
+CHAT = Request()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +79,7 @@ class Ask:
     """Requests one after the other, each after the answer to the one before."""
 
     times: int = 1
+    request: Request = CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +87,34 @@ class Burst:
     """Requests at once: each is answered, in the order of arrival, when all have arrived."""
 
     size: int
+    request: Request = CHAT
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Requests that stay unanswered until `Release`."""
+    """Requests that stay unanswered until `Release`; so many of them as `waiting` wait in the proxy itself."""
 
     size: int = 1
+    request: Request = CHAT
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
     """What was begun is answered now, as the endpoints behave now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The clients of what was begun leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """From now on, the service's name has the addresses of these endpoints; or none, for the reason given."""
+
+    answer: tuple[int, ...] | str  # or NXDOMAIN, SERVFAIL, EMPTY
+    service: str = "primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,40 +131,58 @@ class Pause:
     seconds: float
 
 
-type Step = Say | Ask | Burst | Begin | Release | AwaitReturn | Pause
+type Step = Say | Ask | Burst | Begin | Release | HangUp | Resolve | AwaitReturn | Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Endpoints behind a host, and `outlierDetection` of its DestinationRule as YAML has it; None: none."""
+    """Endpoints behind a host, and what its DestinationRule says, as YAML has it.
+
+    `outlier` is its `outlierDetection`, `policy` the rest of its `trafficPolicy`, `labels` are those of each
+    endpoint. `dns`: the endpoints are found by the name of the service, at first those with these numbers.
+    """
 
     endpoints: int = 1
     outlier: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    subsets: tuple[Mapping[str, Any], ...] = ()
+    labels: tuple[Mapping[str, str], ...] = ()
+    dns: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Settings and a timeline.
 
+    `route` is added to the VirtualService's only rule, which leads to `primary`, or `http` is all of its rules;
+    in both, services stand for their hosts. `others` are services besides primary and fallback.
+
     `free_choice`: endpoints behave differently and the balancer chooses, so that neither the order of the
     answers nor the number of attempts is determined, but how often each answer comes is. `free_counts`: not
-    even that is, only which answers there are.
+    even that is, only which answers there are. `by_endpoint`: how many requests each endpoint sees is
+    compared too. `same_ports`: which one is as well, for balancers that go by addresses.
     """
 
     name: str
     primary: Service
     steps: tuple[Step, ...]
     fallback: Service | None = None
+    others: Mapping[str, Service] = field(default_factory=dict)
+    route: Mapping[str, Any] = field(default_factory=dict)
+    http: tuple[Mapping[str, Any], ...] = ()
     method: str = "POST"
     body_size: int = 16
     keep_alive: bool = False
     free_choice: bool = False
     free_counts: bool = False
+    by_endpoint: bool = False
+    same_ports: bool = False
 
     @property
     def services(self) -> dict[str, Service]:
         """The services by name."""
-        return {"primary": self.primary} | ({"fallback": self.fallback} if self.fallback else {})
+        fallback = {"fallback": self.fallback} if self.fallback else {}
+        return {"primary": self.primary, **fallback, **self.others}
 
     def host(self, service: str) -> str:
         """The host name of a service; no other scenario has it."""
@@ -127,25 +191,33 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client got; a local reply is one that no endpoint gave.
-
-    `headers` are all of a local reply's, and of an endpoint's answer the names alone.
-    """
+    """What a client got, and after how long; a local reply is one that no endpoint gave."""
 
     status: int
     body: str
     is_cut: bool = False
     is_local: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as an endpoint saw it; `headers` without those that say nothing about the mesh."""
+
+    endpoint: str
+    line: str
+    headers: tuple[tuple[str, str], ...]
+    body_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """The answers of one step, and how many requests each endpoint saw in it."""
+    """The answers of one step, and the requests that endpoints saw in it."""
 
     step: Step
     answers: tuple[Answer, ...] = ()
-    arrivals: Mapping[str, int] = field(default_factory=dict)
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +232,7 @@ class Ejection:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that was seen in one play; `refused` counts connections that endpoints refused."""
+    """All that was seen in one play; `refused` counts connections that could not be made."""
 
     steps: tuple[StepRecord, ...]
     ejections: tuple[Ejection, ...]

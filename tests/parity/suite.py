@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.parity.compare import differences
 from tests.parity.driver import Play
 from tests.parity.mesh import documents
+from tests.parity.names import NameServer
 from tests.parity.players import AddonPlayer, EnvoyPlayer, Player
 from tests.parity.scenario import Record, Scenario
 from tests.parity.upstream import Upstream
@@ -50,23 +51,57 @@ def run(scenarios: Sequence[Scenario], folder: Path, setting: Setting) -> dict[s
 
 async def _play_all(scenarios: Sequence[Scenario], folder: Path, setting: Setting) -> list[Result]:
     async with AsyncExitStack() as stack:
-        upstreams = [
-            [await stack.enter_async_context(Upstream(scenario)) for scenario in scenarios] for _ in range(2)
-        ]
-        envoy_documents, own_documents = (
-            [d for s, u in zip(scenarios, found, strict=True) for d in documents(s, u.ports)]
-            for found in upstreams
-        )
-        envoy = await stack.enter_async_context(EnvoyPlayer(envoy_documents, folder))
-        addon = await stack.enter_async_context(AddonPlayer(own_documents, folder, setting))
+        envoy, theirs = await _player(stack, EnvoyPlayer, scenarios, folder, setting)
+        addon, own = await _player(stack, AddonPlayer, scenarios, folder, setting, theirs)
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def play(scenario: Scenario, player: Player, upstream: Upstream) -> Record:
-            async with limit:
+            async with limit, upstream:
                 return await Play(scenario, player, upstream).run()
 
         async def compare(scenario: Scenario, theirs: Upstream, own: Upstream) -> Result:
-            a, b = await asyncio.gather(play(scenario, envoy, theirs), play(scenario, addon, own))
+            if scenario.same_ports:
+                a, b = await play(scenario, envoy, theirs), await play(scenario, addon, own)
+            else:
+                a, b = await asyncio.gather(play(scenario, envoy, theirs), play(scenario, addon, own))
             return Result(scenario, a, b, tuple(differences(scenario, a, b)))
 
-        return await asyncio.gather(*(compare(*pair) for pair in zip(scenarios, *upstreams, strict=True)))
+        return await asyncio.gather(*(compare(*pair) for pair in zip(scenarios, theirs, own, strict=True)))
+
+
+async def play_envoy(scenarios: Sequence[Scenario], folder: Path, setting: Setting) -> list[Record]:
+    """What Envoy alone does."""
+    async with AsyncExitStack() as stack:
+        envoy, upstreams = await _player(stack, EnvoyPlayer, scenarios, folder, setting)
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def play(scenario: Scenario, upstream: Upstream) -> Record:
+            async with limit, upstream:
+                return await Play(scenario, envoy, upstream).run()
+
+        return await asyncio.gather(*map(play, scenarios, upstreams))
+
+
+async def _player(
+    stack: AsyncExitStack,
+    kind: type[Player],
+    scenarios: Sequence[Scenario],
+    folder: Path,
+    setting: Setting,
+    others: Sequence[Upstream] | None = None,
+) -> tuple[Player, list[Upstream]]:
+    """A player that runs, and endpoints for it, of which some have the ports of others."""
+    names = await stack.enter_async_context(NameServer())
+    upstreams = [
+        Upstream(scenario, others[number].ports if others and scenario.same_ports else None)
+        for number, scenario in enumerate(scenarios)
+    ]
+    for upstream in upstreams:
+        stack.push_async_callback(upstream.stop)
+    for scenario, upstream in zip(scenarios, upstreams, strict=True):
+        for service, found in scenario.services.items():
+            if found.dns is not None:
+                addresses = [upstream.services[service][number].address for number in found.dns]
+                names.answers[f"dns.{scenario.host(service)}"] = tuple(addresses)
+    written = [d for s, u in zip(scenarios, upstreams, strict=True) for d in documents(s, u.places)]
+    return await stack.enter_async_context(kind(written, folder, setting, names)), upstreams

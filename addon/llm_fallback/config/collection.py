@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from llm_fallback.config.validate import Written
-from llm_fallback.resources import DestinationRule, LLMProvider, Resource, ServiceEntry, VirtualService
+from llm_fallback.resources import (
+    DestinationRule,
+    LLMProvider,
+    LLMRoute,
+    Resource,
+    ServiceEntry,
+    VirtualService,
+)
 from llm_fallback.resources.llmprovider import PROVIDER_PORT
 
 
@@ -19,6 +26,7 @@ class Collection:
     providers: tuple[Written[LLMProvider], ...] = ()
     destination_rules: tuple[Written[DestinationRule], ...] = ()
     virtual_services: tuple[Written[VirtualService], ...] = ()
+    llm_routes: tuple[Written[LLMRoute], ...] = ()
     service_entries: tuple[Written[ServiceEntry], ...] = ()
     broken_hosts: frozenset[str] = frozenset()
 
@@ -27,6 +35,7 @@ class Collection:
         yield from self.providers
         yield from self.destination_rules
         yield from self.virtual_services
+        yield from self.llm_routes
         yield from self.service_entries
 
     @cached_property
@@ -60,6 +69,7 @@ class Collector:
             tuple(self._of(LLMProvider)),
             tuple(self._of(DestinationRule)),
             tuple(services),
+            tuple(self._of(LLMRoute)),
             tuple(self._of(ServiceEntry)),
             frozenset(self.broken_hosts),
         )

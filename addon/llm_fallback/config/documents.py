@@ -1,55 +1,55 @@
-"""From bytes to documents: plain values, and the line of every one of them.
+"""From a file's bytes to documents: one for each resource, the items of lists included."""
 
-PyYAML's safe loader composes the nodes; the walk over them is ours, because findings need the line of each
-field, and because duplicate keys, cycles and alias bombs have to be findings too.
-"""
-
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
-from llm_fallback.config.findings import Finding
+from llm_fallback.config import syntax
+from llm_fallback.config.findings import Code, Finding
+from llm_fallback.config.values import Composed, Place, Problem, compose
 from llm_fallback.resources.base import Expanded
 
 type Path = tuple[str | int, ...]
 
-_MAX_DEPTH = 64
-_MAX_VALUES = 1_000_000
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _ManifestLoader(_Loader):  # type: ignore[misc]  # the C loader, or the Python one where there is none
-    """PyYAML's safe loader without dates: Kubernetes has none, and a string stays a string."""
-
-
-_ManifestLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_SURROGATE_PAIR = re.compile(rb"(\\[^u])|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_RENDER = "render the chart first: helm template ... | llm-fallback check -f -"
+_MAPPING = "a document is a mapping with apiVersion and kind"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: its mapping, and the line on which each path in it begins."""
+    """One resource as it was written, and the lines on which its parts begin."""
 
     file: str
     name: str
     """`Kind/name`, as findings call a resource; as written, so that no variable's value is in it."""
     value: dict[str, Any]
-    lines: Mapping[Path, int]
-    is_broken: bool = False
-    """Whether its syntax has been reported; then the value holds what could be read."""
+    place: Place
+    has_braces: bool = False
+    """Whether a `{` is in any string of its file's document; if not, there is nothing to expand."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its syntax has been reported; then the value holds what could be read."""
+        return self.place.is_broken
 
     def line(self, path: Path) -> int:
         """The line of the path, or of the nearest place above it that was written."""
-        while path not in self.lines:
-            path = path[:-1]
-        return self.lines[path]
+        place: Place | None = self.place
+        line = self.place.line
+        for part in path:
+            if place is None:
+                break
+            try:
+                line = place.lines[part]  # type: ignore[index]  # the wrong kind of part is a TypeError
+            except (LookupError, TypeError):
+                break
+            place = place.places.get(part)
+        return line
 
     def finding(self, path: Path, problem: str, hint: str, code: str) -> Finding:
         """An error at a path of this document."""
@@ -62,26 +62,38 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def parse(file: str, text: bytes) -> tuple[list[Document], list[Finding]]:
-    """The documents of one YAML or JSON file, and what is wrong with their syntax."""
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What came of one file; `is_cut` says that there is more in it that could not be read."""
+
+    documents: list[Document]
+    findings: list[Finding]
+    is_cut: bool = False
+
+
+def parse(file: str, text: bytes) -> Parsed:
+    """The resources of one YAML or JSON file, and what is wrong with its syntax."""
     documents: list[Document] = []
     findings: list[Finding] = []
+    error: Exception | None = None
     try:
-        for node in _compose(text):
-            document = _document(file, node, findings)
-            documents.extend([document] if document else [])
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = f"not valid YAML: {error.problem or error.context}"
-        findings.append(_syntax(file, mark.line + 1 if mark else None, problem))
-    except (yaml.YAMLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or "it is not text"
-        findings.append(_syntax(file, None, f"not valid YAML: {reason}"))
-    return documents, findings
+        for composed in compose(_without_surrogates(text)):
+            findings.extend(_problem(file, problem) for problem in composed.problems)
+            documents.extend(_documents(file, composed, findings))
+    except (yaml.YAMLError, ValueError) as reason:
+        error = reason
+        line, problem, hint = syntax.explain(error, text)
+        findings.append(Finding(file, line, "", "", problem, hint, Code.YAML_SYNTAX))
+    template = syntax.template_line(text) if any(f.code == Code.YAML_SYNTAX for f in findings) else None
+    if template:
+        return Parsed([], [_unrendered(file, template)], is_cut=True)
+    return Parsed(documents, findings, is_cut=error is not None)
 
 
 def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document, list[Finding]]:
     """The document with `${NAME}` replaced by environment variables, and the ones that are missing."""
+    if not document.has_braces:
+        return document, []
     findings: list[Finding] = []
 
     def complain(path: Path, problem: str, hint: str, code: str) -> None:
@@ -92,130 +104,88 @@ def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document
             return {key: walk(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [walk(item, (*path, index)) for index, item in enumerate(value)]
-        if not isinstance(value, str) or "${" not in value:
+        if not isinstance(value, str):
+            return value
+        if "{{" in value and path[0] == "spec" and syntax.is_template(value):
+            complain(path, "a template that has not been rendered", _RENDER, Code.UNRENDERED_TEMPLATE)
+        if "${" not in value:
             return value
         for name in _VARIABLE.findall(value):
             if not environment.get(name):
                 state = "is empty" if name in environment else "is not set"
                 hint = f"export {name}=... before starting, or write the value here"
-                complain(path, f"environment variable {name} {state}", hint, "missing-variable")
+                complain(path, f"environment variable {name} {state}", hint, Code.MISSING_VARIABLE)
         if "${" in _VARIABLE.sub("", value):
             hint = "write ${NAME}, with letters, digits and underscores in the name"
-            complain(path, "not a reference to an environment variable", hint, "invalid-variable")
+            complain(path, "not a reference to an environment variable", hint, Code.INVALID_VARIABLE)
         return Expanded(_VARIABLE.sub(lambda match: environment.get(match[1], ""), value))
 
     return replace(document, value=walk(document.value, ())), findings
 
 
-def _check_depth(text: bytes) -> None:
-    """Raise MarkedYAMLError for what would overflow the stack: libyaml composes by recursion.
-
-    Other errors are left to the composer, which gives out the documents before them first.
-    """
-    depth = 0
-    events = yaml.parse(text, _ManifestLoader)
-    with contextlib.suppress(yaml.YAMLError, ValueError):
-        for event in events:
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _MAX_DEPTH:
-                break
-    if depth > _MAX_DEPTH:
-        mark: Any = event.start_mark  # either loader's kind of mark
-        raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
+def _documents(file: str, composed: Composed, findings: list[Finding]) -> Iterator[Document]:
+    """The document, or its items if it is a list."""
+    if not isinstance(composed.value, dict) or composed.place is None:
+        hint = "write --- between resources, or a List with items" if isinstance(composed.value, list) else ""
+        findings.append(Finding(file, composed.line, "", "", _MAPPING, hint, Code.YAML_SYNTAX))
+        return
+    yield from _items(_document(file, composed.value, composed.place, composed.has_braces), findings)
 
 
-def _compose(text: bytes) -> Iterator[tuple[Any, yaml.Node]]:
-    _check_depth(text)
-    loader = _ManifestLoader(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            if node is not None:
-                yield loader, node
-    finally:
-        loader.dispose()
+def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
+    """The items of a list such as kubectl's, or the document itself if it is none."""
+    kind, items = document.value.get("kind"), document.value.get("items")
+    if not isinstance(kind, str) or not kind.endswith("List") or "spec" in document.value:
+        yield document
+        return
+    place = document.place.places.get("items")
+    if not isinstance(items, list) or place is None:
+        if items is not None:  # kubectl's word for an empty list
+            findings.append(document.finding(("items",), "must be a list", "", Code.WRONG_TYPE))
+        return
+    defaults = {"apiVersion": document.value.get("apiVersion"), "kind": kind.removesuffix("List")}
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            findings.append(document.finding(("items", index), _MAPPING, "", Code.WRONG_TYPE))
+            continue
+        # Items of a VirtualServiceList may leave out what the list says for all of them.
+        value = item if kind == "List" else {key: v for key, v in defaults.items() if v is not None} | item
+        inner = _document(document.file, value, place.places[index], document.has_braces)
+        yield from _items(inner, findings)
 
 
-def _document(file: str, composed: tuple[Any, yaml.Node], findings: list[Finding]) -> Document | None:
-    loader, node = composed
-    if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
-        return None  # nothing between two separators
-    walk = _Walk(file, loader)
-    value = walk.value(node, ())
-    findings.extend(walk.findings)
-    if not isinstance(value, dict):
-        findings.append(
-            _syntax(file, node.start_mark.line + 1, "a document is a mapping with apiVersion and kind")
-        )
-        return None
+def _document(file: str, value: dict[str, Any], place: Place, has_braces: bool) -> Document:  # noqa: FBT001
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    resource = f"{value.get('kind', '?')}/{name or '?'}"
-    return Document(file, resource, value, walk.lines, is_broken=bool(walk.findings))
+    kind = value.get("kind")
+    resource = f"{_word(kind)}/{_word(name)}"
+    return Document(file, resource, value, place, has_braces)
 
 
-@dataclass(slots=True)
-class _Walk:
-    """Turns composed nodes into plain values, noting lines."""
-
-    file: str
-    loader: Any
-    lines: dict[Path, int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    visits: int = 0
-    merges: int = 0
-    """How many merges the walk is in: they go deeper without a longer path."""
-    overflow: bool = False
-
-    def value(self, node: yaml.Node, path: Path) -> Any:
-        self.visits += 1
-        if len(path) + self.merges > _MAX_DEPTH or self.visits > _MAX_VALUES:
-            return self._too_much(node)
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        try:
-            return self.loader.construct_object(node)
-        except yaml.MarkedYAMLError as error:
-            return self._problem(node, f"not valid YAML: {error.problem}")
-        except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
-            return self._problem(node, "not valid YAML: a value that is not what its tag says")
-
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        merges: list[yaml.Node] = []
-        for key_node, value_node in node.value:
-            key = key_node.value
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                merges.extend(value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node])
-            elif not isinstance(key_node, yaml.ScalarNode):
-                self._problem(key_node, "a key is a plain string")
-            elif key in result:
-                self._problem(key_node, f"duplicate key {key!r}", "duplicate-key", "keep one of them")
-            else:
-                self.lines.setdefault((*path, key), key_node.start_mark.line + 1)
-                result[key] = self.value(value_node, (*path, key))
-        for merge in merges:
-            self.merges += 1
-            source = self.value(merge, path)
-            self.merges -= 1
-            if not isinstance(source, dict):
-                if not self.overflow:
-                    self._problem(merge, "<< merges mappings only")
-                break
-            result = source | result
-        return result
-
-    def _too_much(self, node: yaml.Node) -> None:
-        if not self.overflow:
-            self.overflow = True
-            self._problem(node, "nested too deeply, or aliases that never end")
-
-    def _problem(self, node: yaml.Node, problem: str, code: str = "yaml-syntax", hint: str = "") -> None:
-        self.findings.append(Finding(self.file, node.start_mark.line + 1, "", "", problem, hint, code))
+def _word(value: object) -> str:
+    """A kind or name as findings show it: what is no text is none."""
+    return value if isinstance(value, str) and value else "?"
 
 
-def _syntax(file: str, line: int | None, problem: str) -> Finding:
-    return Finding(file, line, "", "", problem, "", "yaml-syntax")
+def _without_surrogates(text: bytes) -> bytes:
+    r"""JSON writes characters beyond 16 bits as two escapes (`\ud83d\ude00`), which YAML does not know."""
+    if not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        return text
+
+    def character(match: re.Match[bytes]) -> bytes:
+        if match[1]:
+            return match[0]
+        units = bytes.fromhex((match[2] + match[3]).decode())
+        return units.decode("utf-16-be").encode()
+
+    return _SURROGATE_PAIR.sub(character, text)
+
+
+def _problem(file: str, problem: Problem) -> Finding:
+    code = Code.DUPLICATE_KEY if problem.is_duplicate else Code.YAML_SYNTAX
+    return Finding(file, problem.line, "", "", problem.problem, problem.hint, code)
+
+
+def _unrendered(file: str, line: int) -> Finding:
+    problem = "a template that has not been rendered"
+    return Finding(file, line, "", "", problem, _RENDER, Code.UNRENDERED_TEMPLATE)

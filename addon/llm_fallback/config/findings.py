@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+_MAX_SHOWN_CHARACTERS = 300
+
 
 class Severity(StrEnum):
     """An error keeps the configuration from loading; a warning and an info do not."""
@@ -13,9 +15,44 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class Code(StrEnum):
+    """Every kind of finding; docs/findings.md explains each. A code never changes its meaning."""
+
+    DUPLICATE_HOST = "duplicate-host"
+    DUPLICATE_KEY = "duplicate-key"
+    DUPLICATE_RESOURCE = "duplicate-resource"
+    GENERATED_RULE = "generated-rule"
+    INVALID_VALUE = "invalid-value"
+    INVALID_VARIABLE = "invalid-variable"
+    MISSING_FIELD = "missing-field"
+    MISSING_VARIABLE = "missing-variable"
+    NO_CONFIGURATION = "no-configuration"
+    NO_EFFECT = "no-effect"
+    NO_TLS = "no-tls"
+    OUT_OF_RANGE = "out-of-range"
+    SHADOWED_HOST = "shadowed-host"
+    SHADOWED_RULE = "shadowed-rule"
+    SKIPPED = "skipped"
+    STRICTER_NAME_CHECK = "stricter-name-check"
+    TOO_LARGE = "too-large"
+    UNKNOWN_FIELD = "unknown-field"
+    UNKNOWN_HOST = "unknown-host"
+    UNKNOWN_KIND = "unknown-kind"
+    UNKNOWN_PORT = "unknown-port"
+    UNKNOWN_VERSION = "unknown-version"
+    UNREACHABLE_ROUTE = "unreachable-route"
+    UNREADABLE_FILE = "unreadable-file"
+    UNRENDERED_TEMPLATE = "unrendered-template"
+    UNSUPPORTED_FIELD = "unsupported-field"
+    UNSUPPORTED_KIND = "unsupported-kind"
+    WRONG_TYPE = "wrong-type"
+    YAML_SYNTAX = "yaml-syntax"
+    ZERO_WEIGHT = "zero-weight"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem at one place. `hint` says what to write instead; `code` is stable."""
+    """One problem at one place. `hint` says what to write instead; `code` is a `Code`."""
 
     file: str
     line: int | None
@@ -28,12 +65,28 @@ class Finding:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        hint = f" ({self.hint})" if self.hint else ""
-        where = [part for part in (place, self.resource, self.field) if part]
-        text = f"{': '.join([*where, self.problem])}{hint} [{self.code}]"
+        hint = f" ({_brief(self.hint)})" if self.hint else ""
+        where = [_brief(part) for part in (place, self.resource, self.field) if part]
+        text = f"{': '.join([*where, _brief(self.problem)])}{hint} [{self.code}]"
         return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
     """Whether any of them keeps the configuration from loading."""
     return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sorted by file and line, the worst first where several are at one line; each said once."""
+    severities = list(Severity)
+    return tuple(
+        sorted(
+            dict.fromkeys(findings),
+            key=lambda f: (f.file, f.line or 0, severities.index(f.severity), f.field, f.code),
+        )
+    )
+
+
+def _brief(text: str) -> str:
+    """Not more than a person reads: names in a file may be megabytes long."""
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}..."

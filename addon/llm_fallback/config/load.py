@@ -1,86 +1,133 @@
 """The way in: from paths and an environment to a snapshot and findings."""
 
+import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from llm_fallback.config import documents
 from llm_fallback.config.checks import check
 from llm_fallback.config.collection import Collection, Collector
 from llm_fallback.config.compile import build
-from llm_fallback.config.findings import Finding, Severity, has_errors
+from llm_fallback.config.files import Source, read_files
+from llm_fallback.config.findings import Code, Finding, Severity, has_errors, in_order
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.config.validate import Written, kind_of, validate
 from llm_fallback.resources import DestinationRule, Resource, VirtualService
 
-_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+MAX_RESOURCE_VALUES = 100_000
+"""Values in one resource, aliases counted each time: more than fit into a Kubernetes object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of reading a configuration; the snapshot is None if there is an error among the findings."""
+    """What came of reading a configuration; the snapshot is None if there is an error among the findings.
+
+    `findings` are in the order of their places. `files` and `resources` are how many there were for us.
+    """
 
     snapshot: Snapshot | None
     findings: tuple[Finding, ...]
+    files: int = 0
+    resources: int = 0
 
 
 def load(
-    paths: Sequence[Path], environment: Mapping[str, str], workload: dict[str, str] | None = None
+    paths: Sequence[Path],
+    environment: Mapping[str, str],
+    workload: dict[str, str] | None = None,
+    *,
+    stdin: BinaryIO | None = None,
 ) -> Loaded:
     """Read, check and compile files and folders: their YAML and JSON files, not their sub-folders.
 
-    `workload` holds the labels of the workload that the proxy stands for. What the files hold never raises.
+    `workload` holds the labels of the workload that the proxy stands for. With `stdin`, the path `-` is that.
+    What the files hold never raises.
     """
-    findings: list[Finding] = []
-    collector = Collector()
-    skipped = 0
-    for file in _files(paths, findings):
-        skipped += _read(file, environment, collector, findings)
-    collection = collector.collection()
+    with _collector_paused():
+        return _load(paths, environment, workload, stdin)
+
+
+def _load(
+    paths: Sequence[Path],
+    environment: Mapping[str, str],
+    workload: dict[str, str] | None,
+    stdin: BinaryIO | None,
+) -> Loaded:
+    reading = _Reading(environment)
+    for source in read_files(paths, stdin):
+        if isinstance(source, Finding):
+            reading.findings.append(source)
+            reading.is_cut = True
+        else:
+            reading.read(source)
+    collection = reading.collector.collection()
+    findings = [*reading.findings, *reading.skipped_kinds(paths)]
     if not has_errors(findings):
         findings.extend(_nothing_to_do(paths, collection))
-    findings.extend(check(collection))
-    if skipped:
-        findings.append(_info(paths, f"{skipped} resources of other kinds were skipped"))
-    if has_errors(findings):
-        return Loaded(None, tuple(findings))
-    return Loaded(build(collection, workload), tuple(findings))
+    if not reading.is_cut:  # what is said to be missing may be in what could not be read
+        findings.extend(check(collection))
+    snapshot = None if has_errors(findings) else build(collection, workload)
+    return Loaded(snapshot, in_order(findings), reading.files, len(reading.collector.resources))
 
 
-def _files(paths: Sequence[Path], findings: list[Finding]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
-            if not inside:
-                findings.append(_problem(path, "holds no .yaml, .yml or .json file"))
-            yield from inside
-        elif path.exists():
-            yield path
-        else:
-            findings.append(_problem(path, "does not exist"))
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Python's garbage collector would look at every value again and again: half the time of a large load.
 
-
-def _read(file: Path, environment: Mapping[str, str], collector: Collector, findings: list[Finding]) -> int:
-    """Take in one file; returns how many of its documents are not for us."""
+    Little of what a load leaves behind is for the collector; it is freed when its last name goes.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        text = file.read_bytes()
-    except OSError as error:
-        findings.append(_problem(file, f"cannot be read: {error.strerror}"))
-        return 0
-    parsed, problems = documents.parse(str(file), text)
-    findings.extend(problems)
-    skipped = 0
-    for document in parsed:
-        kind = kind_of(document)
-        if isinstance(kind, Finding) and not document.is_broken:
-            findings.append(kind)
-        if kind is None:
-            skipped += not document.is_broken
-        elif document.is_broken or isinstance(kind, Finding):
-            collector.broken_hosts |= _hosts_of(kind, document)
-        else:
-            findings.extend(_take_in(kind, document, environment, collector))
-    return skipped
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Takes in one file after the other."""
+
+    environment: Mapping[str, str]
+    collector: Collector = field(default_factory=Collector)
+    findings: list[Finding] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    is_cut: bool = False
+    """Whether something could not be read to its end."""
+
+    def read(self, source: Source) -> None:
+        """Take in the resources of a file."""
+        parsed = documents.parse(source.name, source.text)
+        self.files += 1
+        self.is_cut |= parsed.is_cut
+        self.findings.extend(parsed.findings)
+        for document in parsed.documents:
+            kind = kind_of(document)
+            if isinstance(kind, Finding) and not document.is_broken:
+                self.findings.append(kind)
+            if kind is None:
+                self.skipped[document.name.partition("/")[0]] += not document.is_broken
+            elif document.is_broken or isinstance(kind, Finding):
+                self.collector.broken_hosts |= _hosts_of(kind, document)
+            elif document.place.size > MAX_RESOURCE_VALUES:
+                problem = f"has more than {MAX_RESOURCE_VALUES} values, aliases counted each time"
+                self.findings.append(document.finding((), problem, "split it", Code.TOO_LARGE))
+                self.is_cut = True
+            else:
+                self.findings.extend(_take_in(kind, document, self.environment, self.collector))
+
+    def skipped_kinds(self, paths: Sequence[Path]) -> Iterator[Finding]:
+        """One line for all that is not for us."""
+        if self.skipped:
+            problem = f"{self.skipped.total()} resources of other kinds were skipped"
+            kinds = ", ".join(sorted(self.skipped))
+            yield Finding(_all(paths), None, "", "", problem, kinds, Code.SKIPPED, Severity.INFO)
 
 
 def _take_in(
@@ -109,13 +156,10 @@ def _hosts_of(kind: type[Resource] | Finding, document: documents.Document) -> s
 
 def _nothing_to_do(paths: Sequence[Path], collection: Collection) -> Iterator[Finding]:
     if not collection.ports_of:
-        yield _problem(paths[0] if paths else Path(), "no LLMProvider or ServiceEntry: nothing to manage")
+        problem = "no LLMProvider or ServiceEntry: nothing to manage"
+        hint = "name the files or folders with the mesh's YAML"
+        yield Finding(_all(paths), None, "", "", problem, hint, Code.NO_CONFIGURATION)
 
 
-def _problem(path: Path, problem: str) -> Finding:
-    hint = "set llm_config to the files or folders with the mesh's YAML"
-    return Finding(str(path), None, "", "", problem, hint, "no-configuration")
-
-
-def _info(paths: Sequence[Path], problem: str) -> Finding:
-    return Finding(",".join(map(str, paths)), None, "", "", problem, "", "skipped", Severity.INFO)
+def _all(paths: Sequence[Path]) -> str:
+    return ",".join(map(str, paths))

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pydantic import SecretStr
 
+from llm_fallback.config.routes import VirtualHost
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 
 CONNECT_TIMEOUT_S = 10.0
 """Istio's default connect timeout."""
+
+IDLE_TIMEOUT_S = 3600.0
+"""Istio's default for idle connections."""
 
 CHAT_COMPLETIONS = "/chat/completions"
 """How the path of every OpenAI-compatible chat endpoint ends."""
@@ -18,24 +23,39 @@ CHAT_COMPLETIONS = "/chat/completions"
 class Tls:
     """TLS towards a target: the SNI that is sent, and the names of which the certificate must bear one.
 
-    `ca_file` None means the system's authorities; `verify` False means no verification at all.
+    `ca_file` None means the system's authorities; `verify` False means no verification at all. With
+    `certificate_file` and `key_file` the client proves who it is (MUTUAL).
     """
 
     sni: str
     names: tuple[str, ...]
     ca_file: str | None = None
     verify: bool = True
+    certificate_file: str | None = None
+    key_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """What a request to an LLM provider's host needs."""
+class ProviderConfig:
+    """What is set in a request to an LLM provider."""
 
-    name: str
-    path: str | None = None
     model: str | None = None
     stream: bool | None = None
     api_key: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Provider:
+    """What a request to an LLM provider's host needs; `by_rule` replaces `default` for rules of an LLMRoute."""
+
+    name: str
+    path: str | None = None
+    default: ProviderConfig = ProviderConfig()
+    by_rule: Mapping[str, ProviderConfig] = field(default_factory=dict)
+
+    def config(self, rule: str | None) -> ProviderConfig:
+        """The settings for requests under an LLMRoute's rule, or under none."""
+        return self.default if rule is None else self.by_rule.get(rule, self.default)
 
     @property
     def base(self) -> str | None:
@@ -45,79 +65,150 @@ class Provider:
         return self.path.removesuffix(CHAT_COMPLETIONS)
 
 
+class Algorithm(StrEnum):
+    """How an endpoint is chosen among those in rotation (Envoy's `lb_policy`)."""
+
+    LEAST_REQUEST = "LEAST_REQUEST"
+    ROUND_ROBIN = "ROUND_ROBIN"
+    RANDOM = "RANDOM"
+    RING_HASH = "RING_HASH"
+    MAGLEV = "MAGLEV"
+
+
+class HashSource(StrEnum):
+    """What of a request is hashed."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    QUERY_PARAMETER = "query parameter"
+    SOURCE_IP = "source IP"
+
+
+@dataclass(frozen=True, slots=True)
+class HashPolicy:
+    """What of a request chooses the endpoint; a cookie with a `cookie_ttl_s` is made where there is none."""
+
+    source: HashSource
+    name: str = ""
+    cookie_path: str = ""
+    cookie_ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """Envoy's slow start: an endpoint that is new gets its full share only after `duration_s`."""
+
+    duration_s: float
+    aggression: float = 1.0
+    minimum_percent: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancing:
+    """How endpoints are chosen; `table_size` is the ring's minimum, or Maglev's table."""
+
+    algorithm: Algorithm = Algorithm.LEAST_REQUEST
+    hash_policy: HashPolicy | None = None
+    table_size: int = 1024
+    warmup: Warmup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPool:
+    """Limits on connections and requests to a target (Istio's connectionPool); None and 0 are no limit.
+
+    An `idle_timeout_s` of None keeps idle connections for ever.
+    """
+
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    idle_timeout_s: float | None = IDLE_TIMEOUT_S
+    max_connections: int | None = None
+    max_pending_requests: int | None = None
+    max_requests: int | None = None
+    max_retries: int | None = None
+    max_requests_per_connection: int = 0
+    max_connection_duration_s: float | None = None
+
+
+DEFAULT_POOL = ConnectionPool()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A host and port as something that can be called.
+    """A host, port and subset as something that can be called: what Envoy calls a cluster.
 
     With `per_address`, `endpoints` name hosts, and each address that they resolve to is an endpoint of its
-    own (`resolution: DNS`). `panic_threshold` is a percentage: with fewer endpoints healthy, ejections are
-    ignored.
+    own (`resolution: DNS`). `weights` are those of `endpoints`, in their order; empty: all alike.
+    `panic_threshold` is a percentage: with fewer endpoints healthy, ejections are ignored.
     """
 
     host: str
     port: int
     endpoints: tuple[Endpoint, ...]
+    subset: str | None = None
+    weights: tuple[int, ...] = ()
     per_address: bool = False
     tls: Tls | None = None
     outlier: OutlierPolicy | None = None
     panic_threshold: int = 0
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    balancing: LoadBalancing = LoadBalancing()
+    pool: ConnectionPool = DEFAULT_POOL
     provider: Provider | None = None
 
+    @property
+    def key(self) -> "TargetKey":
+        """What a target is known by, across reloads."""
+        return self.host, self.port, self.subset
+
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}" + (f"/{self.subset}" if self.subset else "")
 
 
-@dataclass(frozen=True, slots=True)
+type TargetKey = tuple[str, int, str | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """The ports of a host; one that has a single port is called there, whatever port a route leaves out."""
+    """The ports and subsets of a host; a single port is called there, whatever port a route leaves out."""
 
     host: str
-    targets: Mapping[int, Target]
+    targets: Mapping[tuple[int, str | None], Target]
 
-    def target(self, port: int | None, *, listener_port: int) -> Target | None:
+    def target(self, port: int | None, subset: str | None, *, listener_port: int) -> Target | None:
         """The target for the port that a route names, or else that the client used (Istio's rule)."""
-        if port is None and len(self.targets) == 1:
-            return next(iter(self.targets.values()))
-        return self.targets.get(listener_port if port is None else port)
+        if port is None:
+            ports = {number for number, _ in self.targets}
+            port = next(iter(ports)) if len(ports) == 1 else listener_port
+        return self.targets.get((port, subset))
 
 
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A host, and its port where the route names one."""
-
-    host: str
-    port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RouteDestination:
-    """Where a share of a route's requests goes, and where instead while nobody there is healthy."""
-
-    destination: HostPort
-    weight: int = 1
-    fallback: HostPort | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One rule; `source` says where it was written."""
-
-    name: str
-    source: str
-    destinations: tuple[RouteDestination, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Everything that requests need to know. `routes` has an entry for every managed host."""
+    """Everything that requests need to know.
+
+    `virtual_hosts` are the managed hosts by name, `wildcards` by suffix: `.example.com` for `*.example.com`, and the
+    empty one for `*`.
+    """
 
     services: Mapping[str, Service] = field(default_factory=dict)
-    routes: Mapping[str, Route] = field(default_factory=dict)
+    virtual_hosts: Mapping[str, VirtualHost] = field(default_factory=dict)
+    wildcards: Mapping[str, VirtualHost] = field(default_factory=dict)
+
+    def virtual_host(self, host: str) -> VirtualHost | None:
+        """The rules for a host written in any case: its own, or the longest wildcard's (Envoy's order)."""
+        name = host.lower()
+        if (own := self.virtual_hosts.get(name)) or not self.wildcards:
+            return own
+        at = name.find(".", 1)
+        while at != -1:
+            if found := self.wildcards.get(name[at:]):
+                return found
+            at = name.find(".", at + 1)
+        return self.wildcards.get("")
 
     def manages(self, host: str) -> bool:
-        """Whether requests to the host are handled here; `host` may be written in any case."""
-        return host in self.routes or host.lower() in self.routes
+        """Whether requests to the host are handled here."""
+        return host in self.virtual_hosts or self.virtual_host(host) is not None
 
     def targets(self) -> tuple[Target, ...]:
         """Every target of every host."""

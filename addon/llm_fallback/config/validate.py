@@ -11,13 +11,17 @@ from pydantic_core import ErrorDetails
 from llm_fallback.config.documents import Document, Path, dotted
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
-from llm_fallback.resources.base import Expanded, Model
+from llm_fallback.resources.base import Expanded, FieldError, Model
+
+_KEY = "[key]"
+"""How pydantic marks an error in the key of a mapping."""
 
 _SECRET_FIELDS = frozenset({"apiKey"})
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping",
@@ -93,7 +97,9 @@ def validate(kind: type[Resource], document: Document) -> Written[Any] | list[Fi
 
 
 def _finding(kind: type[Resource], document: Document, details: ErrorDetails) -> Finding:
-    path: Path = details["loc"]
+    path: Path = tuple(part for part in details["loc"] if part != _KEY)
+    if isinstance(error := details.get("ctx", {}).get("error"), FieldError):
+        path = (*path, *error.path)
     problem, hint, code = _explain(kind, path, details)
     return document.finding(path, problem, hint, code)
 
@@ -109,8 +115,9 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
         case "missing":
             return "is required", "", "missing-field"
         case "value_error":
-            problem, _, hint = str(context["error"]).partition("; ")
-            return f"{shown}{problem}", hint, "invalid-value"
+            error = context["error"]
+            problem, _, hint = str(error).partition("; ")
+            return f"{shown}{problem}", hint, getattr(error, "code", "invalid-value")
         case "enum":
             return (
                 f"{shown}not one of the values that are supported",

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
@@ -10,16 +9,16 @@ from pathlib import Path
 from typing import assert_never
 from weakref import WeakKeyDictionary, WeakSet
 
-from mitmproxy import ctx, exceptions, http, tls
+from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 
-from llm_fallback import config  # by this name: mitmproxy takes a script's `load` for a hook
-from llm_fallback.config import Severity, Snapshot
+from llm_fallback.config import Snapshot
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
-from llm_fallback.mitm import flows, story, virtual_upstream
+from llm_fallback.mitm import flows, hangup, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
+from llm_fallback.mitm.reload import BadConfigurationError, Configuration, Reloader, Sources
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.engine import Engine
 
@@ -38,8 +37,14 @@ class LLMFallback:
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
         self._tls_ended_here: WeakSet[Client] = WeakSet()
-        self._uninstall: Callable[[], None] | None = None
+        self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
+        self._uninstall: list[Callable[[], None]] = []
         self._is_running = False
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force, and whether the last edit is."""
+        return self._reloader.configuration
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and take the place of mitmproxy's upstream connections."""
@@ -58,12 +63,27 @@ class LLMFallback:
             "Labels of the workload that this proxy stands for, such as app=sleep,version=v1. "
             "Without them every LLMProvider applies.",
         )
-        self._uninstall = virtual_upstream.install(self)
+        loader.add_option(
+            "llm_watch",
+            str,
+            "true",
+            "Whether a mesh file that is saved applies at once (true or false). SIGHUP and the command "
+            "llm.reload load the files in any case.",
+        )
+        master = ctx.master
+        self._uninstall = [
+            virtual_upstream.install(self),
+            hangup.install(
+                master.event_loop, on_demand=self._reloader.demand, on_terminal_closed=master.shutdown
+            ),
+        ]
 
     def configure(self, updated: set[str]) -> None:
         """Check what was set; a bad value changes nothing and says why."""
         try:
             _refuse_what_leaks_or_bypasses(updated)
+            if "llm_watch" in updated:
+                self._reloader.watch(is_on=_is_true("llm_watch", ctx.options.llm_watch))
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -75,13 +95,16 @@ class LLMFallback:
     def running(self) -> None:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
+        self._reloader.start()
         gc.collect()
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again and again
 
     def done(self) -> None:
         """Leave mitmproxy as it was."""
-        if self._uninstall:
-            self._uninstall()
+        self._reloader.stop()
+        for uninstall in self._uninstall:
+            uninstall()
+        self._uninstall = []
         gc.unfreeze()
         if ctx.master.should_exit.is_set():
             self._engine.close()  # not when the script is only loaded anew: answers may be on their way
@@ -131,18 +154,22 @@ class LLMFallback:
         """Whether mitmproxy never opens connections to the host itself."""
         return self._snapshot.manages(host)
 
+    @command.command("llm.reload")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def reload(self) -> None:
+        """Load the mesh files of llm_config again, as saving one does; the log says what came of it."""
+        self._reloader.demand()
+
     def _configure(self, places: str, workload: str) -> None:
-        paths = [Path(place.strip()).expanduser() for place in places.split(",") if place.strip()]
-        loaded = config.load(paths, os.environ, _labels(workload))
-        errors = [str(finding) for finding in loaded.findings if finding.severity is Severity.ERROR]
-        if loaded.snapshot is None:
-            raise exceptions.OptionsError("\n".join(errors))
-        for finding in loaded.findings:
-            level = logging.WARNING if finding.severity is Severity.WARNING else logging.INFO
-            logger.log(level, "%s: %s", finding.severity, finding)
-        self._engine.adopt(loaded.snapshot)
-        self._snapshot = loaded.snapshot
-        logger.info("managing %s", story.some_of(loaded.snapshot.routes))
+        paths = tuple(Path(place.strip()).expanduser() for place in places.split(",") if place.strip())
+        try:
+            self._reloader.switch_to(Sources(paths, _labels(workload)))
+        except BadConfigurationError as error:
+            raise exceptions.OptionsError(str(error)) from None
+
+    def _adopt(self, snapshot: Snapshot) -> None:
+        self._engine.adopt(snapshot)
+        self._snapshot = snapshot
+        logger.info("managing %s", story.some_of(snapshot.virtual_hosts))
 
 
 def _labels(workload: str) -> dict[str, str] | None:
@@ -154,6 +181,12 @@ def _labels(workload: str) -> dict[str, str] | None:
             f"llm_workload: {workload!r} is not a list of labels; write app=sleep,version=v1"
         )
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _is_true(option: str, value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise exceptions.OptionsError(f"{option}: {value!r} is neither true nor false")
+    return value == "true"
 
 
 def _refuse_what_leaks_or_bypasses(updated: set[str]) -> None:

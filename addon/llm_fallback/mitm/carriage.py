@@ -8,8 +8,9 @@ from llm_fallback.events import Handled
 from llm_fallback.mitm import flows, story
 from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import Outgoing
+from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.engine import Engine
-from llm_fallback.upstream.exchange import Exchange, Head
+from llm_fallback.upstream.exchange import Exchange
 
 METADATA = "llm_fallback"
 """The key of the decision in `flow.metadata`: plain data, so that it is saved with the flow."""

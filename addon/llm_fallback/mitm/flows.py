@@ -25,7 +25,7 @@ from llm_fallback.redaction import (
     restore_query,
 )
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing
-from llm_fallback.upstream.exchange import Head
+from llm_fallback.upstream.answers import Head
 
 type _Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -87,7 +87,21 @@ def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
     headers = tuple(
         (decode(n), decode(v)) for n, v in _restored(data.headers.fields, held.headers if mine else ())
     )
-    return OriginalRequest(request.method, host, data.port, path, headers, data.content or b"")
+    return OriginalRequest(
+        request.method,
+        host,
+        data.port,
+        path,
+        headers,
+        data.content or b"",
+        request.scheme,
+        _ends(flow.client_conn.peername),
+        _ends(flow.client_conn.sockname),
+    )
+
+
+def _ends(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
+    return f"{address[0]}:{address[1]}" if address else ""
 
 
 def drop_placeholders(flow: http.HTTPFlow) -> None:

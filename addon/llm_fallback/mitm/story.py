@@ -27,6 +27,7 @@ def as_data(event: Handled) -> dict[str, Any]:
     """The decision as plain data, the only kind that can be saved with a flow."""
     return {
         "route": event.route,
+        "source": event.source,
         "host": event.host,
         "target": event.target,
         "instead_of": event.instead_of,

@@ -52,8 +52,9 @@ from mitmproxy.proxy.layers.modes import DestinationKnown
 from mitmproxy.proxy.server import ConnectionHandler, ConnectionIO
 
 from llm_fallback.local_replies import INTERNAL_ERROR
+from llm_fallback.upstream.answers import End, Head, Piece, local_pieces
 from llm_fallback.upstream.defects import report
-from llm_fallback.upstream.exchange import End, Exchange, Head, Piece, local_pieces
+from llm_fallback.upstream.exchange import Exchange
 
 _MAX_BACKLOG_BYTES = 256 * 1024
 _BACKLOG_POLL_S = 0.02

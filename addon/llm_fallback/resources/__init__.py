@@ -7,11 +7,12 @@ that it is reported; a field that cannot change what a request experiences is ac
 from llm_fallback.resources.base import Resource
 from llm_fallback.resources.destinationrule import DestinationRule
 from llm_fallback.resources.llmprovider import LLMProvider
+from llm_fallback.resources.llmroute import LLMRoute
 from llm_fallback.resources.serviceentry import ServiceEntry
 from llm_fallback.resources.virtualservice import VirtualService
 
 KINDS: dict[str, type[Resource]] = {
-    kind.__name__: kind for kind in (DestinationRule, LLMProvider, ServiceEntry, VirtualService)
+    kind.__name__: kind for kind in (DestinationRule, LLMProvider, LLMRoute, ServiceEntry, VirtualService)
 }
 """Every kind that is read, by the name that YAML gives it."""
 
@@ -27,6 +28,7 @@ __all__ = [
     "KINDS",
     "DestinationRule",
     "LLMProvider",
+    "LLMRoute",
     "Resource",
     "ServiceEntry",
     "VirtualService",

@@ -1,4 +1,4 @@
-"""What all kinds share: strictness, metadata, and the field types of the mesh's API."""
+"""What all kinds share: strictness, metadata, durations and numbers."""
 
 import re
 from fractions import Fraction
@@ -9,14 +9,39 @@ from pydantic.alias_generators import to_camel
 
 _UNIT_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 _MAX_NS = 2**63 - 1  # Go's time.Duration: 292 years
-_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?")
 
 
 class Expanded(str):
     """A value that came from `${NAME}`: never shown to anybody, and a number where a number is wanted."""
 
     __slots__ = ()
+
+
+class FieldError(ValueError):
+    """What is wrong with a field, said by a check of the model around it; `path` leads there from the model.
+
+    The text may end with a hint after `; `. `code` is the finding's.
+    """
+
+    code = "invalid-value"
+
+    def __init__(self, text: str, *path: str | int) -> None:
+        super().__init__(text)
+        self.path = path
+
+
+class UnsupportedError(FieldError):
+    """A value that the mesh takes and that does not act here."""
+
+    code = "unsupported-value"
+
+
+class MissingError(FieldError):
+    """A field that is needed because of another one, or instead of one."""
+
+    code = "missing-field"
 
 
 class Model(BaseModel):
@@ -56,45 +81,64 @@ class Resource(Model):
     status: Ignored
 
 
-def parse_duration_ms(value: object) -> int:
-    """Milliseconds of a duration such as `10s`, `1.5s` or `1h30m`.
-
-    Raises ValueError for anything but a whole number of milliseconds, at least one (Istio's validation of
-    durations; the syntax is Go's `time.ParseDuration`).
-    """
+def _nanoseconds(value: object) -> Fraction:
+    """Nanoseconds of a duration in Go's syntax (`time.ParseDuration`), without a minus."""
     example = "write a number with a unit of ms, s, m or h, such as 10s"
     if not isinstance(value, str):
         raise ValueError(f"a duration needs a unit; {example}")
     parts = _DURATION_PART.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value.removeprefix("+"):
         raise ValueError(f"not a duration; {example}")
-    nanoseconds = sum(Fraction(number) * _UNIT_NS[unit] for number, unit in parts)
+    nanoseconds = sum((Fraction(number) * _UNIT_NS[unit] for number, unit in parts), Fraction())
     if nanoseconds > _MAX_NS:
         raise ValueError("a duration is at most 292 years")
+    return nanoseconds
+
+
+def parse_duration_ms(value: object) -> int:
+    """Milliseconds of a duration such as `10s`, `1.5s` or `1h30m`.
+
+    Raises ValueError for anything but a whole number of milliseconds, at least one (Istio's validation of
+    durations).
+    """
+    nanoseconds = _nanoseconds(value)
     if nanoseconds < 10**6 or nanoseconds % 10**6:
         raise ValueError("a duration is a whole number of milliseconds, at least 1ms")
     return int(nanoseconds // 10**6)
 
 
-def _host(value: str) -> str:
-    """A DNS name or IP address, lower-cased: Istio compares hosts without regard to case."""
-    lowered = value.lower()
-    if "*" in lowered:
-        raise ValueError("a host with a wildcard is not supported; write the full name")
-    if not _HOST.fullmatch(lowered):
-        raise ValueError("not a host name; write a DNS name such as api.example.com")
-    return lowered.removesuffix(".")
+def parse_limit_ms(value: object) -> int:
+    """As `parse_duration_ms`, and 0 where the duration is `0s`, which is no limit."""
+    return 0 if value != "0" and _nanoseconds(value) == 0 else parse_duration_ms(value)
+
+
+def _whole_seconds(milliseconds: int) -> int:
+    if milliseconds % 1000:
+        raise ValueError("is a whole number of seconds; write it without a fraction")
+    return milliseconds
 
 
 def _number(value: object) -> object:
     return int(value) if isinstance(value, Expanded) and value.isascii() and value.isdigit() else value
 
 
-Host = Annotated[str, AfterValidator(_host)]
+def _decimal(value: object) -> object:
+    return float(value) if isinstance(value, Expanded) and _DECIMAL.fullmatch(value) else value
+
+
 Integer = Annotated[int, BeforeValidator(_number)]
+Decimal = Annotated[float, BeforeValidator(_decimal)]
+Int32 = Annotated[Integer, Field(ge=-(2**31), le=2**31 - 1)]
+Count = Annotated[Integer, Field(ge=0, le=2**31 - 1)]
+UInt32 = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
 PortNumber = Annotated[Integer, Field(ge=1, le=65535)]
+OptionalPort = Annotated[Integer, Field(ge=0, le=65535), AfterValidator(lambda value: value or None)] | None
+"""A port that is unset if it is 0, as in all of Istio's fields."""
+
 Percent = Annotated[Integer, Field(ge=0, le=100)]
 DurationMs = Annotated[int, BeforeValidator(parse_duration_ms)]
+LimitMs = Annotated[int, BeforeValidator(parse_limit_ms)]
+WholeSecondsMs = Annotated[DurationMs, AfterValidator(_whole_seconds)]
 
 
 class PortSelector(Model):

@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from llm_fallback.resources.base import Host, Model, Resource
+from llm_fallback.resources.base import Model, Resource
+from llm_fallback.resources.names import Host
 
 CUSTOM_DESTINATION_RULE = "asm.alibabacloud.com/custom-destinationrule"
 """Annotation that lets a user's DestinationRule replace the one that the provider generates."""
@@ -41,11 +42,10 @@ class ProviderConfig(Model):
 
 
 class ProviderConfigs(Model):
-    """The default way to call the provider."""
-
-    NOT_SUPPORTED = frozenset({"routeSpecificConfigs"})
+    """The default way to call the provider, and what replaces it, by the names of an LLMRoute's rules."""
 
     default_config: ProviderConfig = ProviderConfig()
+    route_specific_configs: dict[str, ProviderConfig] = {}
 
 
 class WorkloadSelector(Model):

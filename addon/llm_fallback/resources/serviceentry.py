@@ -1,12 +1,30 @@
-"""Istio's ServiceEntry: the ports and endpoints behind a host."""
+"""Istio's ServiceEntry: the ports and endpoints behind hosts."""
 
 import ipaddress
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from llm_fallback.resources.base import Host, Ignored, Model, PortNumber, Resource
+from llm_fallback.resources.base import (
+    FieldError,
+    Ignored,
+    Model,
+    OptionalPort,
+    PortNumber,
+    UInt32,
+    UnsupportedError,
+)
+from llm_fallback.resources.istio import IstioResource, Spec
+from llm_fallback.resources.names import (
+    DnsLabel,
+    Labels,
+    ServicePattern,
+    is_address,
+    parse_named_host,
+)
+
+_UNIX = "unix://"
 
 
 class Resolution(StrEnum):
@@ -16,95 +34,190 @@ class Resolution(StrEnum):
     STATIC = "STATIC"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
 
 
 class Protocol(StrEnum):
-    """What is spoken on a port."""
+    """What is spoken on a port; an unnamed one is HTTP, as Istio finds out by looking."""
 
     HTTP = "HTTP"
     HTTPS = "HTTPS"
     TLS = "TLS"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-WEB"
+    HTTP_PROXY = "HTTP_PROXY"
+    HBONE = "HBONE"
+    TCP = "TCP"
+    UDP = "UDP"
+    MONGO = "MONGO"
+    REDIS = "REDIS"
+    MYSQL = "MYSQL"
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether clients speak TLS."""
+        return self in (Protocol.HTTPS, Protocol.TLS)
+
+    @property
+    def is_http(self) -> bool:
+        """Whether clients speak HTTP without TLS."""
+        return self in _HTTP
+
+
+_HTTP = frozenset(
+    {
+        Protocol.HTTP,
+        Protocol.HTTP2,
+        Protocol.GRPC,
+        Protocol.GRPC_WEB,
+        Protocol.HTTP_PROXY,
+        Protocol.HBONE,
+    }
+)
+
+
+def _capitals(value: object) -> object:
+    if isinstance(value, str):
+        return value.upper() or Protocol.HTTP
+    return value
+
+
+def _resolved_here(value: Resolution) -> Resolution:
+    if value is Resolution.DYNAMIC_DNS:
+        raise UnsupportedError("'DYNAMIC_DNS' is not supported; write DNS, with a host without a wildcard")
+    return value
 
 
 class ServicePort(Model):
-    """A port that clients address, and the one that is dialled instead."""
+    """A port that clients address, and the one that is dialled instead.
+
+    Requests come to ports that speak HTTP or TLS; nothing is routed to the others.
+    """
 
     number: PortNumber
-    name: Annotated[str, Field(min_length=1)]
-    protocol: Annotated[Protocol, Field(strict=False)] = Protocol.HTTP
-    target_port: PortNumber | None = None
+    name: DnsLabel
+    protocol: Annotated[Protocol, Field(strict=False), BeforeValidator(_capitals)] = Protocol.HTTP
+    target_port: OptionalPort = None
+
+
+def _address(value: str) -> str:
+    if value.startswith(_UNIX):
+        path = value.removeprefix(_UNIX)
+        if path.startswith("@") or (path.startswith("/") and not path.endswith("/")):
+            raise UnsupportedError("a Unix socket as endpoint is not supported; write an IP address")
+        raise ValueError("not the path of a Unix socket; write an IP address or a DNS name")
+    if is_address(value):
+        return value
+    return parse_named_host(value)
 
 
 class WorkloadEntry(Model):
-    """One address behind the host, with ports of its own by port name."""
+    """One address behind the hosts, with ports of its own by port name; a weight of 0 is 1."""
 
-    NOT_SUPPORTED = frozenset({"network", "weight"})
+    NOT_SUPPORTED = frozenset({"network"})
 
-    address: Annotated[str, Field(min_length=1)]
-    ports: dict[str, PortNumber] = {}
-    labels: Ignored
+    address: Annotated[str, AfterValidator(_address)]
+    ports: dict[DnsLabel, PortNumber] = {}
+    labels: Labels = {}
+    weight: UInt32 = 0
     locality: Ignored
     service_account: Ignored
 
 
-class ServiceEntrySpec(Model):
+def _subnet(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("not an IP address or a CIDR block; write one such as 10.0.0.1") from None
+    return value
+
+
+class ServiceEntrySpec(Spec):
     """The hosts, their ports and their endpoints."""
 
     NOT_SUPPORTED = frozenset({"workloadSelector"})
 
-    hosts: Annotated[list[Host], Field(min_length=1)]
-    ports: Annotated[list[ServicePort], Field(min_length=1)]
-    resolution: Annotated[Resolution, Field(strict=False)] = Resolution.NONE
+    hosts: Annotated[list[ServicePattern], Field(min_length=1)]
+    ports: list[ServicePort] = []
+    resolution: Annotated[Resolution, Field(strict=False), AfterValidator(_resolved_here)] = Resolution.NONE
     endpoints: list[WorkloadEntry] = []
     subject_alt_names: list[str] = []
-    addresses: Ignored
+    addresses: list[Annotated[str, AfterValidator(_subnet)]] = []
     location: Ignored
-    export_to: Ignored
 
     @model_validator(mode="after")
     def _endpoints_fit_resolution(self) -> Self:
-        if self.resolution is Resolution.STATIC:
-            if not self.endpoints:
-                raise ValueError("resolution STATIC needs endpoints")
-            for endpoint in self.endpoints:
-                _require_ip(endpoint.address)
         if self.resolution is Resolution.NONE and self.endpoints:
-            raise ValueError("resolution NONE has no endpoints; write STATIC or DNS")
+            raise FieldError("resolution NONE has no endpoints; write STATIC or DNS", "endpoints")
         if self.resolution is Resolution.DNS_ROUND_ROBIN and len(self.endpoints) > 1:
-            raise ValueError("resolution DNS_ROUND_ROBIN has at most one endpoint")
+            raise FieldError("resolution DNS_ROUND_ROBIN has at most one endpoint; write DNS", "endpoints")
+        if self.resolution is Resolution.STATIC:
+            for index, endpoint in enumerate(self.endpoints):
+                if not is_address(endpoint.address):
+                    raise FieldError(
+                        "resolution STATIC needs IP addresses; write DNS for host names",
+                        "endpoints", index, "address",
+                    )  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _names_can_be_resolved(self) -> Self:
+        if self.resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) and not self.endpoints:
+            for index, host in enumerate(self.hosts):
+                if "*" in host:
+                    raise FieldError(
+                        "a wildcard has no address in the DNS; add endpoints, or write the full name",
+                        "hosts", index,
+                    )  # fmt: skip
         return self
 
     @model_validator(mode="after")
     def _endpoint_ports_exist(self) -> Self:
         names = {port.name for port in self.ports}
-        for endpoint in self.endpoints:
+        for index, endpoint in enumerate(self.endpoints):
             if unknown := endpoint.ports.keys() - names:
-                raise ValueError(f"an endpoint has a port {min(unknown)!r} that ports does not name")
+                raise FieldError(
+                    f"{min(unknown)!r} is no name of a port of this ServiceEntry; write one of spec.ports",
+                    "endpoints", index, "ports", min(unknown),
+                )  # fmt: skip
         return self
 
     @model_validator(mode="after")
     def _ports_are_distinct(self) -> Self:
         for what in ("number", "name"):
-            values = [getattr(port, what) for port in self.ports]
-            if len(set(values)) != len(values):
-                raise ValueError(f"two ports have the same {what}")
+            seen: set[object] = set()
+            for index, port in enumerate(self.ports):
+                if getattr(port, what) in seen:
+                    raise FieldError(
+                        f"another port has the same {what}; write one of its own", "ports", index, what
+                    )
+                seen.add(getattr(port, what))
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_can_be_told_apart(self) -> Self:
+        if len(self.hosts) > 1 and self.resolution is not Resolution.NONE:
+            for index, port in enumerate(self.ports):
+                if not (port.protocol.is_http or port.protocol.is_tls):
+                    raise FieldError(
+                        f"hosts cannot be told apart by {port.protocol.value}; keep one host",
+                        "ports", index, "protocol",
+                    )  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_fit_resolution(self) -> Self:
+        if self.resolution not in (Resolution.NONE, Resolution.STATIC):
+            for index, address in enumerate(self.addresses):
+                if "/" in address:
+                    raise FieldError("a CIDR block needs resolution NONE or STATIC", "addresses", index)
         return self
 
 
-def _require_ip(address: str) -> None:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        raise ValueError("resolution STATIC needs IP addresses; write DNS for host names") from None
-
-
-class ServiceEntry(Resource):
+class ServiceEntry(IstioResource):
     """`networking.istio.io` ServiceEntry."""
 
-    API_VERSIONS: ClassVar = (
-        "networking.istio.io/v1",
-        "networking.istio.io/v1beta1",
-        "networking.istio.io/v1alpha3",
-    )
+    MAY_BE_HIDDEN: ClassVar = True
 
     spec: ServiceEntrySpec

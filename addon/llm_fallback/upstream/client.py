@@ -1,26 +1,22 @@
-"""The HTTP client towards providers: one pool for all clients, and failures in Envoy's words."""
+"""The HTTP client towards providers: pools for all clients together, and failures in Envoy's words."""
 
-import asyncio
 import os
 import ssl
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 import aiohttp
-from aiohttp.connector import Connection
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
-from llm_fallback.config.snapshot import Target, Tls
+from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
-from llm_fallback.upstream.tls import client_context
-
-_MAX_HEADER_BYTES = 80 * 1024  # about where Envoy gives up on response headers
-_IDLE_S = 60.0
-_ADDED_BY_AIOHTTP = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
+from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Resource
+from llm_fallback.upstream.pool import Pool
+from llm_fallback.upstream.tls import TlsContexts
 
 
 class AttemptFailed(Exception):  # noqa: N818 - the field's word for it
@@ -83,55 +79,54 @@ class UpstreamResponse:
             self._response.close()
 
 
-class _Connector(aiohttp.TCPConnector):
-    """A pool that gives out no connection on which something has arrived while nobody asked.
+class UpstreamClient:
+    """Sends attempts over pooled connections, which all clients of the proxy share.
 
-    Servers do that, with a 408 for instance, before they close an idle connection; aiohttp would take it for
-    the answer to the next request.
+    Each target has connections of its own: none is used under settings, TLS above all, but those that it was
+    opened with.
     """
 
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Any],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
-    ) -> Connection:
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
-            connection.close()
-
-
-class UpstreamClient:
-    """Sends attempts over pooled connections, which all clients of the proxy share."""
-
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        self._contexts: dict[Tls, ssl.SSLContext] = {}
+        self._contexts = TlsContexts()
+        self._targets: frozenset[Target] = frozenset()
+        self._pools: dict[Target, Pool] = {}
+        self._pools_by_key: dict[TargetKey, Pool] = {}
+        self._resolver: AbstractResolver | None = None
 
     def prepare(self, targets: Iterable[Target]) -> None:
-        """Build the TLS contexts now: one takes a tenth of a second, which no request should pay."""
-        wanted = {target.tls for target in targets if target.tls}
-        self._contexts = {tls: self._contexts.get(tls) or client_context(tls) for tls in wanted}
+        """Get ready for these targets: what TLS needs is read now, and no request pays for it.
+
+        Connections of targets that stay as they are stay, too; the others end with the requests they serve.
+        Raises OSError or ssl.SSLError if a file that TLS needs cannot be used; nothing changes then.
+        """
+        self._targets = frozenset(targets)
+        self._contexts.adopt({target.tls for target in self._targets if target.tls})
+        before, self._pools_by_key, self._pools = self._pools_by_key, {}, {}
+        for target in self._targets:
+            pool = before.get(target.key)
+            if pool and pool.serves(target, self._context(target)):
+                self._pools[target] = self._pools_by_key[target.key] = before.pop(target.key)
+        for pool in before.values():
+            pool.breakers.drain()
 
     async def send(self, target: Target, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
         """Send the request and wait for the response headers.
 
         Raises AttemptFailed if there are none.
         """
-        session = self._session or self._open()
-        tls = target.tls
+        pool = self._pools.get(target) or self._pool(target)
+        session = pool.session or pool.open(self._resolver or self._make_resolver())
+        is_tls = pool.context is not None
         try:
             response = await session.request(
                 outgoing.method,
-                _url(endpoint, outgoing.path, is_tls=tls is not None),
+                _url(endpoint, outgoing.path, is_tls=is_tls),
                 headers=_with_key(outgoing),
                 data=outgoing.body or None,
-                ssl=self._context(tls) if tls else False,
-                server_hostname=tls.sni if tls else None,
+                ssl=pool.context or False,
+                server_hostname=pool.sni,
                 allow_redirects=False,
-                timeout=_timeout(target.connect_timeout_s),
+                timeout=pool.timeout,
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise AttemptFailed(*_diagnose(error)) from None
@@ -140,32 +135,55 @@ class UpstreamClient:
             raise AttemptFailed(Failure.PROTOCOL_ERROR, "an upgrade that nobody asked for")
         return UpstreamResponse(response)
 
+    def breakers(self, target: Target) -> CircuitBreakers:
+        """What is counted of the target's connections and requests."""
+        return (self._pools.get(target) or self._pool(target)).breakers
+
+    def active(self, target: Target, endpoint: Endpoint) -> int:
+        """The target's requests that an endpoint is serving, without those that wait for a connection."""
+        pool = self._pools.get(target)
+        return pool.breakers.active(_place(endpoint)) if pool else 0
+
+    def retries(self, target: Target) -> Resource:
+        """The target's retries under way: `take()` before one, `give_back()` after it."""
+        return self.breakers(target).retries
+
+    def keep_only(self, target: Target, endpoints: Iterable[Endpoint]) -> None:
+        """Close the target's connections to all other endpoints, those in use when they come free."""
+        if pool := self._pools.get(target):
+            pool.breakers.keep_only({_place(endpoint) for endpoint in endpoints})
+
     def close(self) -> None:
         """Close all connections; needs the event loop in which they were opened, if there are any."""
-        if self._session:
-            # Begun at once: a task that waits for its turn would be cancelled unstarted by a loop that ends.
-            asyncio.Task(self._session.close(), loop=asyncio.get_running_loop(), eager_start=True)
-            self._session = None
+        for pool in self._pools_by_key.values():
+            pool.close()
+        self._pools, self._pools_by_key = {}, {}
 
-    def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, keepalive_timeout=_IDLE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_ADDED_BY_AIOHTTP,
-            auto_decompress=False,
-            trust_env=False,  # HTTP_PROXY would lead straight back into this proxy
-            max_line_size=_MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-        )
-        # Or it sends idempotent requests twice by itself: unseen, uncounted, and not as the mesh does.
-        self._session._retry_connection = False  # noqa: SLF001
-        return self._session
+    def _pool(self, target: Target) -> Pool:
+        """The pool of a target that has not been called since the configuration was read."""
+        context = self._context(target)
+        pool = self._pools_by_key.get(target.key)
+        if pool and pool.serves(target, context):
+            return pool
+        pool = Pool(target, context)
+        if target in self._targets:
+            self._pools[target] = self._pools_by_key[target.key] = pool
+        else:  # an exchange that began before a reload
+            pool.breakers.drain()
+        return pool
 
-    def _context(self, tls: Tls) -> ssl.SSLContext:
-        context = self._contexts.get(tls)
-        if context is None:  # an exchange that began before a reload
-            context = self._contexts[tls] = client_context(tls)
-        return context
+    def _context(self, target: Target) -> ssl.SSLContext | None:
+        return self._contexts.context(target.tls) if target.tls else None
+
+    def _make_resolver(self) -> AbstractResolver:
+        self._resolver = aiohttp.ThreadedResolver()  # the system's, as in discovery
+        return self._resolver
+
+
+def _place(endpoint: Endpoint) -> Place:
+    """The endpoint as it is in a URL."""
+    url = _url(endpoint, "/", is_tls=True)
+    return url.raw_host or "", endpoint.port
 
 
 def _url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
@@ -178,11 +196,6 @@ def _make_url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
 
 
 _known_url = lru_cache(maxsize=4096)(_make_url)
-
-
-@lru_cache(maxsize=64)
-def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect_s)
 
 
 def _text(raw: bytes) -> str:
@@ -214,6 +227,8 @@ def _strerror(error: OSError) -> str:
 def _diagnose(error: Exception) -> tuple[Failure, str]:
     """The failure in Envoy's words, and a detail that quotes nothing of the request."""
     match error:
+        case Overflow():
+            return Failure.OVERFLOW, str(error)
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
             return Failure.CONNECT_FAILURE, f"certificate: {reason}"

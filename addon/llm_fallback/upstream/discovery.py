@@ -2,71 +2,132 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.outlier import Endpoint
 
 REFRESH_S = 5.0
-"""How long an answer counts before DNS is asked again (Envoy's default DNS refresh rate)."""
+"""How often DNS is asked (Envoy's default DNS refresh rate)."""
+
+_LOOKUPS_AT_ONCE = 16  # of the 32 or fewer threads that all lookups of the process share
 
 type Endpoints = tuple[Endpoint, ...]
-type _Key = tuple[str, int, Endpoints]
+type _Key = tuple[TargetKey, Endpoints]
+type _Answer = Endpoints | None
 
 
 class Discovery:
     """Finds the addresses behind targets with `resolution: DNS` (Envoy's STRICT_DNS).
 
-    The first request waits for the answer; later ones use the last answer while the next one is on its way. A
-    name that does not exist has no endpoints; a resolver that does not answer changes nothing.
-    `changed` is told of every new set of endpoints.
+    DNS is asked every REFRESH_S seconds whether there are requests or not; only a request that comes before
+    the first answer waits. A name that does not exist has no endpoints; a resolver that does not answer
+    changes nothing. `changed` is told of every new set of endpoints.
     """
 
-    def __init__(self, clock: Callable[[], float], changed: Callable[[Target, Endpoints], None]) -> None:
-        self._clock = clock
+    def __init__(self, changed: Callable[[Target, Endpoints], None]) -> None:
         self._changed = changed
-        self._known: dict[_Key, tuple[float, Endpoints]] = {}
+        self._targets: dict[_Key, Target] = {}
+        self._answers: dict[_Key, tuple[_Answer, ...]] = {}
+        self._known: dict[_Key, Endpoints] = {}
+        self._weights: dict[Target, dict[Endpoint, int]] = {}
         self._lookups: dict[_Key, asyncio.Task[Endpoints]] = {}
+        self._free = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+        self._refresh: asyncio.TimerHandle | None = None
 
     def adopt(self, targets: Iterable[Target]) -> None:
-        """Keep the answers for these targets, and no others."""
-        keys = {_key(target) for target in targets}
-        self._known = {key: known for key, known in self._known.items() if key in keys}
+        """Follow these targets and no others; what is known of those that stay is kept.
+
+        The first lookups begin at once if an event loop is running, or else with the first request.
+        """
+        self._targets = {_key(target): target for target in targets if target.per_address}
+        self._answers = {key: answers for key, answers in self._answers.items() if key in self._targets}
+        self._known = {key: known for key, known in self._known.items() if key in self._targets}
+        self._weights.clear()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        for key, target in self._targets.items():
+            if key not in self._known:
+                self._begin(target)
+        self._keep_refreshing()
 
     async def endpoints(self, target: Target) -> Endpoints:
-        """The target's endpoints; only the first call for a target that uses DNS waits."""
+        """The target's endpoints; only a call before the first answer of DNS waits."""
         if not target.per_address:
             return target.endpoints
-        key = _key(target)
-        known = self._known.get(key)
-        if known and self._clock() - known[0] < REFRESH_S:
-            return known[1]
-        lookup = self._lookups.get(key)
-        if lookup is None:
-            lookup = self._lookups[key] = asyncio.create_task(self._look_up(target))
-        return known[1] if known else await asyncio.shield(lookup)
+        known = self._known.get(_key(target))
+        if known is None:
+            self._keep_refreshing()
+            known = await asyncio.shield(self._begin(target))
+        return known
 
-    async def _look_up(self, target: Target) -> Endpoints:
+    def weight(self, target: Target, endpoint: Endpoint) -> int:
+        """The endpoint's share of the load; every address of a name has the name's."""
+        if not target.weights:
+            return 1
+        weights = self._weights.get(target)
+        if weights is None:
+            weights = self._weights[target] = {}
+            own = [(endpoint,) for endpoint in target.endpoints]
+            answers = self._answers.get(_key(target), ()) if target.per_address else own
+            for answer, weight in zip(answers, target.weights, strict=False):
+                for address in answer or ():
+                    weights.setdefault(address, max(1, weight))
+        return weights.get(endpoint, 1)
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._refresh:
+            self._refresh.cancel()
+            self._refresh = None
+        for lookup in self._lookups.values():
+            lookup.cancel()
+        self._targets = {}
+
+    def _keep_refreshing(self) -> None:
+        if self._refresh is None and self._targets:
+            self._refresh = asyncio.get_running_loop().call_later(REFRESH_S, self._refresh_all)
+
+    def _refresh_all(self) -> None:
+        self._refresh = None
+        for target in self._targets.values():
+            self._begin(target)
+        self._keep_refreshing()
+
+    def _begin(self, target: Target) -> asyncio.Task[Endpoints]:
         key = _key(target)
-        try:
-            answers = [await _addresses(endpoint) for endpoint in target.endpoints]
-        finally:
-            del self._lookups[key]
-        before = self._known.get(key, (0.0, ()))[1]
-        given = [answer for answer in answers if answer is not None]
-        found = tuple(dict.fromkeys(e for answer in given for e in answer)) if given else before
-        self._known[key] = (self._clock(), found)
-        if found != before:
-            self._changed(target, found)
+        if (lookup := self._lookups.get(key)) is None:
+            lookup = self._lookups[key] = asyncio.create_task(self._look_up(key, target))
+            lookup.add_done_callback(lambda _: self._lookups.pop(key, None))
+        return lookup
+
+    async def _look_up(self, key: _Key, target: Target) -> Endpoints:
+        async with self._free:
+            fresh = await asyncio.gather(*map(_addresses, target.endpoints))
+        before = self._answers.get(key, (None,) * len(fresh))
+        answers = tuple(old if new is None else new for old, new in zip(before, fresh, strict=True))
+        found = _all_of(answers)
+        if key in self._targets:  # or else an exchange that began before a reload asks
+            is_new = found != self._known.get(key, ())
+            self._answers[key], self._known[key] = answers, found
+            self._weights.clear()
+            if is_new:
+                self._changed(target, found)
         return found
 
 
 def _key(target: Target) -> _Key:
     """What stays of a target across reloads."""
-    return target.host, target.port, target.endpoints
+    return target.key, target.endpoints
 
 
-async def _addresses(endpoint: Endpoint) -> Endpoints | None:
+def _all_of(answers: Sequence[_Answer]) -> Endpoints:
+    return tuple(dict.fromkeys(endpoint for answer in answers for endpoint in answer or ()))
+
+
+async def _addresses(endpoint: Endpoint) -> _Answer:
     """The addresses of a name: none if it does not exist, None if nobody could say."""
     loop = asyncio.get_running_loop()
     try:

@@ -4,13 +4,16 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.balancing import Balancer
+from llm_fallback.config.snapshot import LoadBalancing, Snapshot, Target, TargetKey
 from llm_fallback.events import Event
 from llm_fallback.health import Health
-from llm_fallback.rewriting import OriginalRequest
+from llm_fallback.rewriting import OriginalRequest, Outgoing
 from llm_fallback.upstream.client import UpstreamClient
+from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.discovery import Discovery
 from llm_fallback.upstream.exchange import Exchange, Observer
+from llm_fallback.upstream.mirroring import send_copy
 
 
 class Engine:
@@ -29,6 +32,8 @@ class Engine:
         self.rng = rng
         self.on_event = on_event
         self._sweep: asyncio.TimerHandle | None = None
+        self._balancers: dict[TargetKey, tuple[LoadBalancing, Balancer]] = {}
+        self._copies: set[asyncio.Task[None]] = set()
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Get ready for a snapshot's targets; the health of those that stay is kept."""
@@ -36,6 +41,8 @@ class Engine:
         self.client.prepare(targets)
         self.discovery.adopt(targets)
         self.health.adopt(targets, now=self.clock())
+        stay = {target.key: target.balancing for target in targets}
+        self._balancers = {k: known for k, known in self._balancers.items() if stay.get(k) == known[0]}
 
     def exchange(self, snapshot: Snapshot, request: OriginalRequest, observer: Observer) -> Exchange:
         """The exchange for a request to a managed host, not yet begun.
@@ -43,6 +50,19 @@ class Engine:
         Raises LookupError for a host that is not managed.
         """
         return Exchange(self, snapshot, request, observer)
+
+    def balancer(self, target: Target) -> Balancer:
+        """The state of the target's load balancing, which its present settings begin anew."""
+        known = self._balancers.get(target.key)
+        if known is None or known[0] != target.balancing:
+            known = self._balancers[target.key] = (target.balancing, Balancer(target.balancing))
+        return known[1]
+
+    def send_copy(self, target: Target, outgoing: Outgoing, timeout_s: float | None) -> None:
+        """Send a copy of a request to a target that mirrors another; nobody waits for it."""
+        copy = asyncio.create_task(send_copy(self, target, outgoing, timeout_s))
+        self._copies.add(copy)
+        copy.add_done_callback(self._copied)
 
     def sweep(self) -> None:
         """Do the sweeps that are due, and wake up for the next one that ends an ejection."""
@@ -60,4 +80,12 @@ class Engine:
         """Close all connections and stop the sweep."""
         if self._sweep:
             self._sweep.cancel()
+        for copy in self._copies:
+            copy.cancel()
+        self.discovery.close()
         self.client.close()
+
+    def _copied(self, copy: asyncio.Task[None]) -> None:
+        self._copies.discard(copy)
+        if not copy.cancelled() and isinstance(error := copy.exception(), Exception):
+            report(error)

@@ -1,72 +1,9 @@
-"""The scenarios that people thought of: the rows of `mesh-semantics.md` 5.4 to 7 that can be set today."""
+"""Outlier detection: the rows of `mesh-semantics.md` 5.4 to 6."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from tests.parity.scenario import (
-    Ask,
-    AwaitReturn,
-    Begin,
-    Behaviour,
-    Burst,
-    Fault,
-    Pause,
-    Release,
-    Say,
-    Scenario,
-    Service,
-    Step,
-)
-
-LONG = "60s"  # longer than any scenario
-BASE = "1500ms"
-INTERVAL = "100ms"
-
-GROWING = {
-    "consecutive5xxErrors": 1,
-    "interval": "300ms",
-    "baseEjectionTime": "1s",
-    "maxEjectionPercent": 100,
-}
-"""The next ejection is 1.5 s longer, if it comes within 500 ms of the return."""
-
-type Steps = tuple[Step, ...]
-
-
-def outlier(threshold: int | None = 1, **more: Any) -> dict[str, Any]:
-    """An `outlierDetection`: everyone may be ejected, for longer than the scenario lasts."""
-    settings: dict[str, Any] = {"interval": INTERVAL, "baseEjectionTime": LONG, "maxEjectionPercent": 100}
-    if threshold is not None:
-        settings["consecutive5xxErrors"] = threshold
-    return settings | more
-
-
-def split(threshold: int, local: int | None, **more: Any) -> dict[str, Any]:
-    """One that counts failures of local origin apart."""
-    settings = outlier(threshold, splitExternalLocalOriginErrors=True, **more)
-    return settings if local is None else settings | {"consecutiveLocalOriginFailures": local}
-
-
-def ask(*behaviours: Behaviour, service: str = "primary") -> Steps:
-    """A request for each behaviour, which all endpoints of the service show."""
-    return tuple(step for behaviour in behaviours for step in (Say(behaviour, service), Ask()))
-
-
-def one(name: str, settings: dict[str, Any] | None, *steps: Step, **more: Any) -> Scenario:
-    """A primary with a single endpoint, and a fallback that is well."""
-    return Scenario(
-        name=name, primary=Service(outlier=settings), fallback=Service(), steps=tuple(steps), **more
-    )
-
-
-def alone(name: str, settings: dict[str, Any] | None, *steps: Step, **more: Any) -> Scenario:
-    """A primary with a single endpoint and no fallback."""
-    return Scenario(name=name, primary=Service(outlier=settings), steps=tuple(steps), **more)
-
-
-def several(name: str, count: int, settings: dict[str, Any], *steps: Step, **more: Any) -> Scenario:
-    """A primary with several endpoints and no fallback."""
-    return Scenario(name=name, primary=Service(endpoints=count, outlier=settings), steps=tuple(steps), **more)
+from tests.parity.scenario import AwaitReturn, Ask, Begin, Burst, Fault, Pause, Release, Say, Scenario, Service
+from tests.parity.scenarios.common import BASE, GROWING, alone, ask, grpc, one, outlier, several, split
 
 
 def _tutorial() -> Iterator[Scenario]:
@@ -307,7 +244,7 @@ def _connections() -> Iterator[Scenario]:
         "pooled-get-close-once",
         outlier(1),
         *ask(200, 200),
-        Say(Fault.CLOSE, once=True),
+        Say((Fault.CLOSE, 200)),
         Ask(2),
         keep_alive=True,
         method="GET",
@@ -331,15 +268,15 @@ def _answers() -> Iterator[Scenario]:
 
 
 def _retries() -> Iterator[Scenario]:
-    for fault in (Fault.GRPC_UNAVAILABLE, Fault.GRPC_CANCELLED, Fault.GRPC_INTERNAL):
-        yield one(fault, outlier(1), *ask(fault, 200))
+    for number in (1, 13, 14):
+        yield one(f"grpc-{number}", outlier(1), *ask(grpc(number), 200))
     for size in (1_000_000, 1_100_000):
-        yield one(f"body-{size}", outlier(1), *ask(Fault.GRPC_UNAVAILABLE), body_size=size)
-    yield one("grpc-then-200", outlier(1), Say(Fault.GRPC_UNAVAILABLE, once=True), Ask(2))
-    yield several("grpc-on-two", 2, outlier(1), Say(Fault.GRPC_UNAVAILABLE), Ask(2))
+        yield one(f"body-{size}", outlier(1), *ask(grpc(14)), body_size=size)
+    yield one("grpc-then-200", outlier(1), Say((grpc(14), 200)), Ask(2))
+    yield several("grpc-on-two", 2, outlier(1), Say(grpc(14)), Ask(2))
 
 
-_GROUPS = (
+GROUPS = (
     _answers,
     _retries,
     _tutorial,
@@ -355,4 +292,3 @@ _GROUPS = (
     _endpoints,
     _connections,
 )
-SCENARIOS: tuple[Scenario, ...] = tuple(scenario for group in _GROUPS for scenario in group())

@@ -1,0 +1,79 @@
+"""`llm-fallback check`: all findings about a configuration."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from llm_fallback.config import Finding, Loaded, Severity, load
+
+_DESCRIPTION = """\
+Read, check and compile a configuration as the proxy would, and print a line for each finding:
+
+  file:line: Kind/name: field: problem (hint) [code]
+
+With -o json: an array of objects with file, line (or null), resource, field, problem, hint, code and severity
+(error, warning, info). docs/findings.md explains each code. Exit status: 0 if there is neither an error nor a
+warning, 1 if there is, 2 for bad usage."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="say what is wrong with a configuration",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_files(parser)
+    parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
+    parser.set_defaults(run=_run)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the configuration."""
+    parser.add_argument(
+        "-f",
+        dest="files",
+        metavar="PATH",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="files or folders of YAML or JSON, - for standard input (default: config)",
+    )
+
+
+def load_files(options: argparse.Namespace) -> Loaded:
+    """The configuration that the options name."""
+    return load(options.files or [Path("config")], os.environ, stdin=sys.stdin.buffer)
+
+
+def _run(options: argparse.Namespace) -> int:
+    loaded = load_files(options)
+    if options.output == "json":
+        sys.stdout.write(json.dumps([asdict(finding) for finding in loaded.findings], indent=2) + "\n")
+    else:
+        write(loaded.findings)
+    sys.stderr.write(f"{_summary(loaded)}\n")
+    return int(any(finding.severity is not Severity.INFO for finding in loaded.findings))
+
+
+def write(findings: Sequence[Finding]) -> None:
+    """Print them, whatever the terminal's character set."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for finding in findings:
+        sys.stdout.write(str(finding).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def _summary(loaded: Loaded) -> str:
+    severities = [finding.severity for finding in loaded.findings]
+    counts = [_counted(severities.count(severity), severity) for severity in Severity if severity in severities]
+    read = f"{_counted(loaded.resources, 'resource')} in {_counted(loaded.files, 'file')}"
+    return f"{read}: {', '.join(counts) or 'nothing to report'}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

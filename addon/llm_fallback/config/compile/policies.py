@@ -1,0 +1,116 @@
+"""What DestinationRules say for a host, port and subset, as Istio merges them.
+
+A port's entry replaces the rule's policy whole. A subset's policy then overrides it block by block, and a port's
+entry within the subset's policy replaces all blocks again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from llm_fallback.config.collection import Collection
+from llm_fallback.resources.connectionpool import ConnectionPoolSettings
+from llm_fallback.resources.destinationrule import (
+    ClientTlsSettings,
+    DestinationRuleSpec,
+    OutlierDetection,
+    Subset,
+    TlsMode,
+    TrafficPolicy,
+)
+from llm_fallback.resources.llmprovider import PROVIDER_PORT
+from llm_fallback.resources.loadbalancer import LoadBalancerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The four blocks that stand for one port of a host or subset."""
+
+    tls: ClientTlsSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    connection_pool: ConnectionPoolSettings | None = None
+    load_balancer: LoadBalancerSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostRule:
+    """All that DestinationRules say about a host."""
+
+    policy: TrafficPolicy | None = None
+    subsets: Mapping[str, Subset] | None = None
+
+    def of(self, port: int, subset: str | None) -> Policy:
+        """What stands for a port, and for a subset of the host if there is one."""
+        general = _merged(Policy(), self.policy, port)
+        if subset is None or not self.subsets:
+            return general
+        return _merged(general, self.subsets[subset].traffic_policy, port)
+
+
+GENERATED_TLS = ClientTlsSettings(mode=TlsMode.SIMPLE)
+
+
+class _GeneratedRule(HostRule):
+    """The rule that ASM generates for an LLMProvider: TLS on its port, and nothing else."""
+
+    def of(self, port: int, subset: str | None) -> Policy:
+        del subset
+        return Policy(tls=GENERATED_TLS) if port == PROVIDER_PORT else Policy()
+
+
+_GENERATED = _GeneratedRule()
+
+
+class Rules:
+    """The DestinationRules of a configuration that are for the workload, by host; None: for any."""
+
+    def __init__(self, collection: Collection, workload: dict[str, str] | None) -> None:
+        self._owners = collection.provider_of
+        by_host: dict[str, list[DestinationRuleSpec]] = {}
+        for written in collection.destination_rules:
+            if not _selects(written.resource.spec, workload):
+                continue
+            by_host.setdefault(written.resource.spec.host, []).append(written.resource.spec)
+        self._rules = {host: _host_rule(specs) for host, specs in by_host.items()}
+
+    def of_host(self, host: str) -> HostRule:
+        """The rule of a host: its own, or the longest wildcard's; a provider's generated one unless it says."""
+        owner = self._owners.get(host)
+        rule = self._rules.get(host) or self._wildcard(host)
+        if owner and not (rule and owner.resource.has_custom_destination_rule):
+            return _GENERATED
+        return rule or HostRule()
+
+    def _wildcard(self, host: str) -> HostRule | None:
+        labels = host.split(".")
+        suffixes = ("*." + ".".join(labels[start:]) for start in range(1, len(labels)))
+        return next((self._rules[suffix] for suffix in suffixes if suffix in self._rules), None)
+
+
+def _selects(spec: DestinationRuleSpec, workload: dict[str, str] | None) -> bool:
+    wanted = spec.workload_selector.match_labels if spec.workload_selector else {}
+    return workload is None or wanted.items() <= workload.items()
+
+
+def _host_rule(specs: Iterable[DestinationRuleSpec]) -> HostRule:
+    """Several rules for a host: the first policy, and all subsets (Istio's merge)."""
+    specs = list(specs)
+    policy = next((spec.traffic_policy for spec in specs if spec.traffic_policy), None)
+    subsets: dict[str, Subset] = {}
+    for spec in specs:
+        for subset in spec.subsets:
+            subsets.setdefault(subset.name, subset)
+    return HostRule(policy, subsets)
+
+
+def _merged(general: Policy, special: TrafficPolicy | None, port: int) -> Policy:
+    if special is None:
+        return general
+    for entry in special.port_level_settings:
+        if entry.port.number == port:
+            return Policy(entry.tls, entry.outlier_detection, entry.connection_pool, entry.load_balancer)
+    return Policy(
+        special.tls or general.tls,
+        special.outlier_detection or general.outlier_detection,
+        special.connection_pool or general.connection_pool,
+        special.load_balancer or general.load_balancer,
+    )

@@ -1,0 +1,316 @@
+"""From bytes to plain values, and the line of every one of them.
+
+libyaml parses; the values are put together here from its events, in one pass and without recursion, because
+its own composer has no limit on depth, because findings need the line of each field, and because duplicate
+keys, cycles and alias bombs have to be findings too. What a plain scalar means, PyYAML's safe loader decides,
+with two differences that are Kubernetes': no dates, no numbers of base 60.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+MAX_DEPTH = 64
+MAX_VALUES = 2_000_000
+"""Values in one file, aliases counted each time: a few times ten thousand resources."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset(
+    f"{_TAG}{name}" for name in ("binary", "bool", "float", "int", "null", "str", "timestamp")
+)
+_NUMBER_TAGS = frozenset({f"{_TAG}float", f"{_TAG}int"})
+_MAX_CACHED_CHARACTERS = 64
+_DROPPED = object()
+"""In place of a key: the value after it goes nowhere."""
+_MERGE = object()
+"""In place of a key: `<<`."""
+_NOTHING = object()
+"""In place of a key: none has been read yet."""
+
+
+class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
+    """What a scalar means."""
+
+    def __init__(self) -> None:
+        yaml.constructor.SafeConstructor.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+
+    def plain(self, text: str, mark: Any) -> Any:
+        """The value of a scalar without quotes and tag. Raises ValueError if it is none."""
+        tag = self.resolve(yaml.ScalarNode, text, (True, False))
+        is_base_60 = ":" in text and tag in _NUMBER_TAGS
+        return text if is_base_60 or tag not in _SCALAR_TAGS else self.tagged(text, tag, mark)
+
+    def tagged(self, text: str, tag: str, mark: Any) -> Any:
+        """The value of a scalar with a tag. Raises ValueError if it is not what the tag says."""
+        if tag not in _SCALAR_TAGS:
+            raise ValueError(f"unknown tag {tag.replace(_TAG, '!!')!r}")
+        try:
+            if ":" in text and tag in _NUMBER_TAGS:
+                raise ValueError  # base 60, for which PyYAML's time grows with the square of the length
+            return self.construct_object(yaml.ScalarNode(tag, text, mark, mark))
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError):
+            raise ValueError("a value that is not what its tag says") from None
+        finally:
+            self.constructed_objects.clear()
+            self.recursive_objects.clear()
+
+
+_Scalars.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a mapping or list and what is in it were written."""
+
+    line: int
+    lines: dict[str, int] | list[int]
+    """Where each key or item begins."""
+    places: dict[str | int, "Place"] = field(default_factory=dict)
+    """The mappings and lists among them."""
+    size: int = 1
+    """How many values it is, aliases counted each time."""
+    depth: int = 1
+    is_broken: bool = False
+    """Whether its syntax has been reported; then the value holds what could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the syntax at a line, and does not keep the rest from being read."""
+
+    line: int
+    problem: str
+    hint: str = ""
+    is_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One document: its value, and its place where it is a mapping or a list."""
+
+    line: int
+    value: Any
+    place: Place | None
+    problems: list[Problem]
+    has_braces: bool
+    """Whether a `{` is in any string: a reference to a variable, perhaps, or a template."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """A value that is complete; `text` is what was written, if it is a scalar."""
+
+    value: Any
+    line: int
+    place: Place | None = None
+    text: str | None = None
+    is_plain: bool = False
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or list that is being read."""
+
+    value: Any
+    place: Place
+    anchor: str | None
+    key: Any = _NOTHING
+    key_line: int = 0
+    merges: list[_Item] = field(default_factory=list)
+
+
+def compose(text: bytes) -> Iterator[Composed]:
+    """The documents of a file, those that are nothing left out.
+
+    Raises yaml.YAMLError for what keeps the rest of the file from being read, and ValueError if it is not text.
+    """
+    composer = _Composer()
+    for event in yaml.parse(text, _Loader):
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            composer.scalar(event)
+        elif kind is yaml.MappingStartEvent:
+            composer.start({}, Place(event.start_mark.line + 1, {}), event)
+        elif kind is yaml.SequenceStartEvent:
+            composer.start([], Place(event.start_mark.line + 1, []), event)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            composer.end()
+        elif kind is yaml.AliasEvent:
+            composer.alias(event)
+        elif kind is yaml.DocumentEndEvent:
+            composed = composer.document()
+            if composed.value is not None:
+                yield composed
+
+
+class _Composer:
+    """Takes libyaml's events one by one."""
+
+    def __init__(self) -> None:
+        self._scalars = _Scalars()
+        self._known: dict[str, Any] = {}
+        self._values = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, _Item | None] = {}
+        self._problems: list[Problem] = []
+        self._root: _Item | None = None
+        self._has_braces = False
+
+    def document(self) -> Composed:
+        """What the events since the last document add up to."""
+        root = self._root or _Item(None, 1)
+        composed = Composed(root.line, root.value, root.place, self._problems, self._has_braces)
+        self._begin()
+        return composed
+
+    def scalar(self, event: Any) -> None:
+        """A string, number, boolean or nothing."""
+        mark = event.start_mark
+        text: str = event.value
+        is_plain, is_quoted = event.implicit
+        self._count(1, mark)
+        value: Any = text
+        if is_plain and text in self._known:
+            value = self._known[text]
+        elif not is_quoted:
+            value = self._meaning(text, "" if is_plain else event.tag, mark)
+        if "{" in text:
+            self._has_braces = True
+        item = _Item(value, mark.line + 1, None, text, is_plain)
+        if event.anchor:
+            self._anchors[event.anchor] = item
+        self._put(item)
+
+    def start(self, value: Any, place: Place, event: Any) -> None:
+        """A mapping or list begins."""
+        if len(self._stack) >= MAX_DEPTH:
+            _too_deep(event.start_mark)
+        self._count(1, event.start_mark)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._stack.append(_Frame(value, place, event.anchor))
+
+    def end(self) -> None:
+        """The mapping or list that began last is complete."""
+        frame = self._stack[-1]
+        for merge in frame.merges:
+            self._merge(frame, merge)
+        self._stack.pop()
+        item = _Item(frame.value, frame.place.line, frame.place)
+        if frame.anchor:
+            self._anchors[frame.anchor] = item
+        self._put(item)
+
+    def alias(self, event: Any) -> None:
+        """What an anchor names, once more."""
+        mark = event.start_mark
+        line = mark.line + 1
+        if event.anchor not in self._anchors:
+            raise yaml.MarkedYAMLError(problem="found undefined alias", problem_mark=mark)
+        item = self._anchors[event.anchor]
+        if item is None:
+            self._problem(line, "an alias of what it stands in")
+            item = _Item(None, line)
+        elif item.place:
+            self._count(item.place.size, mark)
+            if len(self._stack) + item.place.depth > MAX_DEPTH:
+                _too_deep(mark)
+        self._put(_Item(item.value, line, item.place, item.text))
+
+    def _count(self, values: int, mark: Any) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            problem = f"more than {MAX_VALUES} values in one file, aliases counted each time"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+    def _meaning(self, text: str, tag: str, mark: Any) -> Any:
+        try:
+            value = self._scalars.tagged(text, tag, mark) if tag else self._scalars.plain(text, mark)
+        except ValueError as error:
+            self._problem(mark.line + 1, f"not valid YAML: {error}")
+            return None
+        if not tag and len(text) <= _MAX_CACHED_CHARACTERS:
+            self._known[text] = value
+        return value
+
+    def _put(self, item: _Item) -> None:
+        """Give a complete value to what it stands in."""
+        if not self._stack:
+            self._root = item
+            return
+        frame = self._stack[-1]
+        parent = frame.place
+        if item.place:
+            parent.size += item.place.size
+            parent.depth = max(parent.depth, item.place.depth + 1)
+            parent.is_broken |= item.place.is_broken
+        else:
+            parent.size += 1
+        if isinstance(parent.lines, list):
+            if item.place:
+                parent.places[len(parent.lines)] = item.place
+            parent.lines.append(item.line)
+            frame.value.append(item.value)
+        elif frame.key is _NOTHING:
+            frame.key = self._key(frame, item)
+            frame.key_line = item.line
+        else:
+            self._put_under(frame, parent.lines, item)
+
+    def _put_under(self, frame: _Frame, lines: dict[str, int], item: _Item) -> None:
+        key, frame.key = frame.key, _NOTHING
+        if key is _MERGE:
+            frame.merges.append(item)
+        elif key is not _DROPPED:
+            lines[key] = frame.key_line
+            frame.value[key] = item.value
+            if item.place:
+                frame.place.places[key] = item.place
+
+    def _key(self, frame: _Frame, item: _Item) -> Any:
+        if item.text is None:
+            self._problem(item.line, "a key is a plain string")
+            return _DROPPED
+        if item.text == "<<" and item.is_plain:
+            return _MERGE
+        if item.text in frame.value:
+            self._problem(item.line, f"duplicate key {item.text!r}", "keep one of them", is_duplicate=True)
+            return _DROPPED
+        return item.text
+
+    def _merge(self, frame: _Frame, merge: _Item) -> None:
+        """Add what `<<` names: what is written stands, and the first of several merges."""
+        sources = merge.value if isinstance(merge.value, list) else [merge.value]
+        for index, source in enumerate(sources):
+            place = merge.place.places.get(index) if merge.place and source is not merge.value else merge.place
+            if not isinstance(source, dict) or place is None or isinstance(place.lines, list):
+                if not (merge.place and merge.place.is_broken):
+                    self._problem(merge.line, "<< merges mappings only")
+                return
+            for key, value in source.items():
+                if key in frame.value:
+                    continue
+                frame.value[key] = value
+                frame.place.lines[key] = place.lines[key]  # type: ignore[index]  # a mapping's: by key
+                if key in place.places:
+                    frame.place.places[key] = place.places[key]
+
+    def _problem(self, line: int, problem: str, hint: str = "", *, is_duplicate: bool = False) -> None:
+        self._problems.append(Problem(line, problem, hint, is_duplicate))
+        for frame in self._stack:
+            frame.place.is_broken = True
+
+
+def _too_deep(mark: Any) -> NoReturn:
+    raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)

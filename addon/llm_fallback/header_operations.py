@@ -1,0 +1,73 @@
+"""What a rule does to headers, in Envoy's order. Pure."""
+
+import re
+from collections.abc import Iterable
+
+from llm_fallback.config.routes import HeaderOperations
+
+type Fields = tuple[tuple[str, str], ...]
+
+_AUTHORITY = frozenset({":authority", "host"})
+_VARIABLE = re.compile(r"%%|(%[^%]*%?)")
+
+
+def apply(operations: HeaderOperations, headers: Fields) -> Fields:
+    """The headers after removals, then replacements, then additions; what is replaced or added comes last.
+
+    Pseudo headers and `host` are no headers to a rule (see `authority`), and an empty value is none to Envoy.
+    """
+    removed = {name.lower() for name in operations.remove if not _is_internal(name)}
+    if removed:
+        headers = tuple(field for field in headers if field[0].lower() not in removed)
+    return (*overwrite(headers, _written(operations.set)), *_written(operations.add))
+
+
+def overwrite(headers: Fields, fields: Iterable[tuple[str, str]]) -> Fields:
+    """The headers with these, the last of a name, in place of those that had their names."""
+    written = {name.lower(): (name, value) for name, value in fields}
+    if not written:
+        return headers
+    return (*(field for field in headers if field[0].lower() not in written), *written.values())
+
+
+def in_order(
+    route: HeaderOperations, destination: HeaderOperations, *, is_weighted: bool
+) -> tuple[HeaderOperations, ...]:
+    """What to apply, one after another, for a rule and the destination that was chosen.
+
+    Istio makes one list of both for a rule's only destination. Where there are several, Envoy applies the
+    destination's operations before the rule's, which may undo them.
+    """
+    if is_weighted:
+        return destination, route
+    return (
+        HeaderOperations(
+            set=(*route.set, *destination.set),
+            add=(*route.add, *destination.add),
+            remove=(*route.remove, *destination.remove),
+        ),
+    )
+
+
+def authority(operations: HeaderOperations) -> str | None:
+    """The authority that a request gets by `set` or else `add` of its Host header; None leaves it."""
+    for name, value in (*operations.set, *operations.add):
+        if name.lower() in _AUTHORITY and value:
+            return value
+    return None
+
+
+def unsupported_variable(value: str) -> str | None:
+    """The first of Envoy's `%...%` variables in a value, which are not filled in here; None if there is none.
+
+    `%%` stands for a percent sign. A percent sign on its own is an error in Envoy, and is returned too.
+    """
+    return next((found[1] for found in _VARIABLE.finditer(value) if found[1]), None)
+
+
+def _written(fields: Fields) -> Fields:
+    return tuple((n, v.replace("%%", "%")) for n, v in fields if v and not _is_internal(n))
+
+
+def _is_internal(name: str) -> bool:
+    return name.startswith(":") or name.lower() == "host"

@@ -1,0 +1,162 @@
+"""Replacing the configuration while requests run: read beside the event loop, adopted within it.
+
+A configuration with errors replaces nothing. What is asked for while a reload runs is done after it, so that
+no two overlap and the newest files win.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llm_fallback.config import Finding, Loaded, Severity, Snapshot, load, watch
+
+logger = logging.getLogger("llm-fallback")
+
+_LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a configuration comes from; `workload` are the labels of the one that the proxy stands for."""
+
+    paths: tuple[Path, ...] = ()
+    workload: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Which configuration is in force, and what came of the last attempt to load one.
+
+    `loaded_at` is the wall time, in seconds, at which the one in force was read; None before the first. The
+    `findings` are those of the last attempt. With `is_current` False that had errors, and replaced nothing.
+    """
+
+    sources: Sources = Sources()
+    loaded_at: float | None = None
+    findings: tuple[Finding, ...] = ()
+    is_current: bool = False
+
+
+class BadConfigurationError(Exception):
+    """A configuration that cannot be used: a line for each error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    digest: bytes
+    loaded: Loaded
+
+
+class Reloader:
+    """Loads configurations; `adopt` is given each good one, `wall_clock` gives seconds."""
+
+    def __init__(self, *, adopt: Callable[[Snapshot], None], wall_clock: Callable[[], float]) -> None:
+        self.configuration = Configuration()
+        self._adopt = adopt
+        self._wall_clock = wall_clock
+        self._digest = b""
+        self._is_wanted = asyncio.Event()
+        self._is_demanded = False
+        self._is_watching = True
+        self._server: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def switch_to(self, sources: Sources) -> None:
+        """Load now, and stay with these sources.
+
+        Raises BadConfigurationError if they cannot be used, and changes nothing. Only where they are in use
+        already is that a bad edit like any other: it is logged, and the configuration in force stays.
+        """
+        reading = _load(sources, watch.digest(sources.paths))
+        before = self.configuration
+        if reading.loaded.snapshot is None and (before.loaded_at is None or sources != before.sources):
+            raise BadConfigurationError("\n".join(_lines(reading.loaded.findings, Severity.ERROR)))
+        self._take(sources, reading)
+        if sources.paths != before.sources.paths:
+            self._watch_anew()
+
+    def watch(self, *, is_on: bool) -> None:
+        """Whether a file that is saved is loaded at once, or only on demand."""
+        self._is_watching = is_on
+        self._watch_anew()
+
+    def demand(self) -> None:
+        """Load soon, even if no file has changed."""
+        self._is_demanded = True
+        self._is_wanted.set()
+
+    def notice(self) -> None:
+        """Load soon if a file has changed."""
+        self._is_wanted.set()
+
+    def start(self) -> None:
+        """Watch and reload from now on, in this event loop."""
+        self._server = asyncio.get_running_loop().create_task(self._serve(), name="llm-fallback reload")
+        self._watch_anew()
+
+    def stop(self) -> None:
+        """Stop both; what is being read is dropped."""
+        for task in (self._server, self._watcher):
+            if task:
+                task.cancel()
+        self._server = self._watcher = None
+
+    def _watch_anew(self) -> None:
+        if self._watcher:
+            self._watcher.cancel()
+            self._watcher = None
+        if self._is_watching and self._server:
+            following = watch.follow(self.configuration.sources.paths, self.notice)
+            self._watcher = asyncio.get_running_loop().create_task(following, name="llm-fallback watch")
+
+    async def _serve(self) -> None:
+        while True:
+            await self._is_wanted.wait()
+            self._is_wanted.clear()
+            known = None if self._is_demanded else self._digest
+            self._is_demanded = False
+            await self._reload(known)
+
+    async def _reload(self, known: bytes | None) -> None:
+        before = self.configuration
+        try:
+            reading = await asyncio.to_thread(_read, before.sources, known)
+            if reading and self.configuration is before:  # or an option was set meanwhile: that is newer
+                self._take(before.sources, reading)
+        except Exception as error:  # noqa: BLE001 - the next edit must still be loaded
+            # Without its message, which might quote a file.
+            self.configuration = replace(self.configuration, is_current=False)
+            logger.error("the configuration is not replaced: %s while loading it", type(error).__name__)  # noqa: TRY400
+
+    def _take(self, sources: Sources, reading: _Reading) -> None:
+        loaded = reading.loaded
+        self._digest = reading.digest
+        for severity in Severity:
+            for line in _lines(loaded.findings, severity):
+                # An error is the line itself, as where it ends a start.
+                logger.log(_LEVELS[severity], line if severity is Severity.ERROR else f"{severity}: {line}")
+        if loaded.snapshot is None:
+            logger.error("the configuration has errors and is not replaced: the one before stays in force")
+            self.configuration = replace(self.configuration, findings=loaded.findings, is_current=False)
+            return
+        self._adopt(loaded.snapshot)
+        self.configuration = Configuration(sources, self._wall_clock(), loaded.findings, is_current=True)
+
+
+def _read(sources: Sources, known: bytes | None) -> _Reading | None:
+    """What is there now; None if that is what is known."""
+    digest = watch.digest(sources.paths)
+    return None if digest == known else _load(sources, digest)
+
+
+def _load(sources: Sources, digest: bytes) -> _Reading:
+    # The digest comes first: what is written after it was taken is noticed later.
+    workload = dict(sources.workload) if sources.workload is not None else None
+    return _Reading(digest, load(sources.paths, os.environ, workload))
+
+
+def _lines(findings: tuple[Finding, ...], severity: Severity) -> list[str]:
+    return list(dict.fromkeys(str(finding) for finding in findings if finding.severity is severity))

@@ -1,0 +1,77 @@
+"""How the path of a request changes: by the rule it falls under, and for the provider it goes to. Pure."""
+
+import re
+from typing import Any
+
+from llm_fallback.config.routes import Match, MatchType, Rewrite
+from llm_fallback.config.snapshot import CHAT_COMPLETIONS, Provider
+
+_REFERENCE = re.compile(r"\\(\\|[0-9])")
+
+
+def matched_part(match: Match | None, path: str) -> str:
+    """The part of a path (no query) that prefix rewriting replaces: the prefix that matched, else all of it.
+
+    A rule that asks for no path is one for the prefix `/` (Istio).
+    """
+    uri = match.uri if match else None
+    if uri is None or uri.type is MatchType.PRESENT:
+        return path[:1]
+    return path[: len(uri.value)] if uri.type is MatchType.PREFIX else path
+
+
+def rewritten(path: str, rewrite: Rewrite, match: Match | None) -> str:
+    """The path as the rule rewrites it, the query kept; Envoy ignores a rewrite that leaves nothing."""
+    before, question, query = path.partition("?")
+    before = before or "/"
+    if not rewrite.uri:
+        return path
+    if rewrite.pattern is None:
+        new = rewrite.uri + before[len(matched_part(match, before)) :]
+    else:
+        new = _replace_all(rewrite.pattern, rewrite.uri, before)
+    if not new:
+        return path
+    # Not left to the rule: without the slash the path would run into the host where both become a URL.
+    return f"{'' if new.startswith('/') else '/'}{new}{question}{query}"
+
+
+def for_provider(path: str, provider: Provider, addressed: Provider | None) -> str:
+    """The provider's own path for chat, and its base in place of the addressed provider's for the rest."""
+    if provider.path is None:
+        return path
+    before, question, query = path.partition("?")
+    if before in ("", "/") or before.endswith(CHAT_COMPLETIONS) or (addressed and before == addressed.path):
+        return f"{provider.path}{question}{query}"
+    bases = ["/v1"] if addressed is None or addressed.base is None else ["/v1", addressed.base]
+    under = [base for base in bases if before.startswith(f"{base}/")]
+    if provider.base is None or not under:
+        return path
+    return f"{provider.base}{before.removeprefix(max(under, key=len))}{question}{query}"
+
+
+def is_chat(path: str, provider: Provider) -> bool:
+    """Whether a path, as it is sent to the provider, is that of its chat."""
+    before = path.partition("?")[0]
+    return before.endswith(CHAT_COMPLETIONS) if provider.path is None else before == provider.path
+
+
+def _replace_all(pattern: Any, substitution: str, text: str) -> str:
+    """RE2's GlobalReplace; unlike Python's `sub` it replaces no empty match right after another match."""
+    last_end = -1
+
+    def replacement(match: Any) -> str:
+        nonlocal last_end
+        if match.start() == match.end() == last_end:
+            return ""
+        last_end = match.end()
+        return _REFERENCE.sub(lambda found: _referred(match, found[1]), substitution)
+
+    try:
+        return str(pattern.sub(replacement, text))
+    except UnicodeEncodeError:  # not UTF-8: RE2 finds nothing in it
+        return text
+
+
+def _referred(match: Any, reference: str) -> str:
+    return reference if reference == "\\" else match[int(reference)] or ""

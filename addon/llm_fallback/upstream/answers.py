@@ -1,0 +1,90 @@
+"""What a client gets: the head of an answer with the rule's changes to it, and the pieces that follow."""
+
+from dataclasses import dataclass
+from email.utils import formatdate
+from enum import Enum, auto
+
+from llm_fallback import cors, header_operations
+from llm_fallback.config.routes import NO_HEADERS, RouteDestination
+from llm_fallback.local_replies import LocalReply
+from llm_fallback.matching import RequestFacts
+from llm_fallback.rewriting import Headers, end_to_end
+from llm_fallback.routing import Matched
+from llm_fallback.upstream.attempts import Answered
+
+_SERVER = ("server", "envoy")
+_SERVICE_TIME = "x-envoy-upstream-service-time"
+_REPLACED = frozenset({_SERVER[0], _SERVICE_TIME})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of the answer; without `has_body`, no piece of a body follows."""
+
+    status: int
+    reason: str
+    headers: Headers
+    has_body: bool
+    is_local: bool = False
+
+
+class End(Enum):
+    """How an answer ended."""
+
+    COMPLETE = auto()
+    BROKEN = auto()
+
+
+type Piece = Head | bytes | End
+
+
+def upstream_head(answer: Answered, changes: "Changes | None", *, has_body: bool) -> Head:
+    """The head of an upstream's answer, with Envoy's marks on it."""
+    response = answer.response
+    headers = [(n, v) for n, v in end_to_end(response.headers) if n.lower() not in _REPLACED]
+    if response.header("date") is None:
+        headers.append(("date", formatdate(usegmt=True)))
+    headers += [(_SERVICE_TIME, str(round(answer.service_time_s * 1000))), _SERVER]
+    changed = changes.apply(tuple(headers)) if changes else tuple(headers)
+    return Head(response.status, response.reason, changed, has_body)
+
+
+def local_pieces(reply: LocalReply, changes: "Changes | None" = None) -> list[Piece]:
+    """A local reply with the headers that Envoy gives it."""
+    body = reply.body.encode("utf-8", "surrogateescape")
+    headers = [*reply.headers, ("content-length", str(len(body)))]
+    if body:
+        headers.append(("content-type", "text/plain"))
+    changed = changes.apply(tuple(headers)) if changes else tuple(headers)
+    head = Head(
+        reply.status,
+        "",
+        (*changed, ("date", formatdate(usegmt=True)), _SERVER),
+        has_body=bool(body),
+        is_local=True,
+    )
+    return [head, *([body] if body else []), End.COMPLETE]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the rule of a request does to the headers of its answer, whoever gives it."""
+
+    matched: Matched
+    facts: RequestFacts
+    destination: RouteDestination | None = None
+    set_cookie: str | None = None
+
+    def apply(self, headers: Headers) -> Headers:
+        """The headers after the rule's and the destination's operations, and what a page may read of them."""
+        route = self.matched.route
+        own = self.destination.headers if self.destination else NO_HEADERS
+        if route.headers is not NO_HEADERS or own is not NO_HEADERS:
+            is_weighted = isinstance(route.action, tuple) and len(route.action) > 1
+            for operations in header_operations.in_order(
+                route.headers.response, own.response, is_weighted=is_weighted
+            ):
+                headers = header_operations.apply(operations, headers)
+        if route.cors and isinstance(route.action, tuple):
+            headers = cors.response_headers(route.cors, self.facts, headers)
+        return (*headers, ("set-cookie", self.set_cookie)) if self.set_cookie else headers

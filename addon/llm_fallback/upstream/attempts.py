@@ -1,0 +1,201 @@
+"""The attempts of one request at the target that was chosen for it: endpoints, retries, time limits.
+
+Every attempt is reported to the detector of its endpoint. What never is: a client that leaves, an overflow, and
+the want of a healthy endpoint.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_fallback import local_replies, retry
+from llm_fallback.balancing import Balancer
+from llm_fallback.config.routes import Retries
+from llm_fallback.config.snapshot import Target
+from llm_fallback.events import Attempted, Event
+from llm_fallback.health import Health
+from llm_fallback.local_replies import Flag, LocalReply
+from llm_fallback.outlier import Endpoint, Outcome
+from llm_fallback.retry import Failure
+from llm_fallback.rewriting import Outgoing
+from llm_fallback.selection import choose_endpoint
+from llm_fallback.upstream.client import AttemptFailed, UpstreamClient, UpstreamResponse
+from llm_fallback.upstream.discovery import Discovery
+
+_ATTEMPT_COUNT = "x-envoy-attempt-count"
+
+
+class Shared(Protocol):
+    """What all exchanges share."""
+
+    client: UpstreamClient
+    health: Health
+    discovery: Discovery
+    clock: Callable[[], float]
+    rng: random.Random
+    on_event: Callable[[Event], None]
+
+    def balancer(self, target: Target) -> Balancer:
+        """The state of the target's load balancing."""
+
+    def sweep(self) -> None:
+        """Do the sweeps that are due."""
+
+    def send_copy(self, target: Target, outgoing: Outgoing, timeout_s: float | None) -> None:
+        """Send a copy of a request, for which nobody waits."""
+
+
+class Watcher(Protocol):
+    """Is told of every attempt before it is made."""
+
+    def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
+        """An attempt is about to be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An attempt that has response headers."""
+
+    response: UpstreamResponse
+    endpoint: Endpoint
+    service_time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the attempts: the retries, the moment at which all must have response headers."""
+
+    retries: Retries
+    deadline: float | None = None
+
+
+class Attempts:
+    """The attempts at one target, and what has come of them so far."""
+
+    def __init__(
+        self, shared: Shared, target: Target, limits: Limits, watcher: Watcher, *, hash_key: int | None = None
+    ) -> None:
+        self.made: list[Attempted] = []
+        self.flags: tuple[Flag, ...] = ()
+        self._shared = shared
+        self._target = target
+        self._policy = limits.retries
+        self._deadline = limits.deadline
+        self._watcher = watcher
+        self._hash_key = hash_key
+        self._endpoint_count = 0
+
+    async def run(self, outgoing: Outgoing) -> LocalReply | Answered:
+        """Try until there is an answer to pass on, or none to be had."""
+        tried: list[Endpoint] = []
+        while True:
+            endpoint = await self._choose(tried)
+            if endpoint is None:
+                self.made.append(Attempted(self._target.host, None, "no healthy endpoint", 0.0))
+                return local_replies.NO_HEALTHY_UPSTREAM
+            tried.append(endpoint)
+            result = await self._attempt(endpoint, outgoing.with_header(_ATTEMPT_COUNT, str(len(tried))))
+            if not self._goes_on(result, retries_done=len(tried) - 1, body_size=len(outgoing.body)):
+                break
+            if isinstance(result, Answered):
+                result.response.release()
+            if not await self._back_off(len(tried)):
+                return local_replies.REQUEST_TIMEOUT
+        if isinstance(result, Answered):
+            return result
+        return local_replies.failed(result, retries_done=len(tried) - 1)
+
+    def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
+        """Count the outcome for the endpoint, and say so if it is ejected for it."""
+        shared = self._shared
+        total, now = self._endpoint_count, shared.clock()
+        if ejected := shared.health.record(self._target, endpoint, outcome, total=total, now=now):
+            shared.on_event(ejected)
+            shared.sweep()
+
+    async def _choose(self, tried: list[Endpoint]) -> Endpoint | None:
+        shared, target = self._shared, self._target
+        endpoints = await shared.discovery.endpoints(target)
+        self._endpoint_count = len(endpoints)
+        shared.sweep()
+        return choose_endpoint(
+            endpoints,
+            lambda endpoint: shared.health.is_ejected(target, endpoint),
+            lambda candidates: shared.balancer(target).pick(
+                candidates,
+                weight=lambda endpoint: shared.discovery.weight(target, endpoint),
+                active=lambda endpoint: shared.client.active(target, endpoint),
+                hash_key=self._hash_key,
+                now=shared.clock(),
+                rng=shared.rng,
+            ),
+            panic_threshold=target.panic_threshold,
+            avoid=tried if self._policy.avoid_tried else (),
+        )
+
+    async def _attempt(self, endpoint: Endpoint, outgoing: Outgoing) -> Failure | Answered:
+        """One upstream try, up to the response headers."""
+        began = self._shared.clock()
+        self._watcher.attempting(outgoing, self._target, endpoint)
+        result = "cancelled"
+        try:
+            response = await self._send(endpoint, outgoing)
+            result = str(response.status)
+        except AttemptFailed as failed:
+            result = f"{failed.failure} ({failed})"
+            self._charge_failure(endpoint, failed.failure)
+            return failed.failure
+        finally:
+            took = self._shared.clock() - began
+            self.made.append(Attempted(self._target.host, str(endpoint), result, took))
+        self.charge(endpoint, Outcome(200, local_origin=True))
+        self.charge(endpoint, Outcome(response.status))
+        return Answered(response, endpoint, took)
+
+    async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
+        """Send within the time that is left for this attempt."""
+        limits = [s for s in (self._policy.per_try_timeout_s, self._time_left()) if s is not None]
+        if not limits:
+            return await self._shared.client.send(self._target, endpoint, outgoing)
+        try:
+            async with asyncio.timeout(min(limits)):
+                return await self._shared.client.send(self._target, endpoint, outgoing)
+        except TimeoutError:
+            raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None
+
+    def _charge_failure(self, endpoint: Endpoint, failure: Failure) -> None:
+        if failure is Failure.OVERFLOW:
+            return
+        if failure.is_after_connecting:
+            self.charge(endpoint, Outcome(200, local_origin=True))
+        self.charge(endpoint, Outcome(504 if failure is Failure.TIMEOUT else 503, local_origin=True))
+
+    def _goes_on(self, result: Failure | Answered, *, retries_done: int, body_size: int) -> bool:
+        """Whether another attempt follows; if only their number forbids it, that is flagged."""
+        policy = self._policy
+        if isinstance(result, Failure):
+            covered = retry.retries_failure(policy, result)
+        else:
+            response = result.response
+            covered = retry.retries_answer(policy, response.status, response.header)
+        if not covered or self._is_late() or body_size > retry.MAX_REPLAY_BYTES:
+            return False
+        if retries_done >= policy.attempts:
+            self.flags = (Flag.UPSTREAM_RETRY_LIMIT_EXCEEDED,) if policy.attempts else ()
+            return False
+        return True
+
+    async def _back_off(self, retry_number: int) -> bool:
+        """Wait before a retry; False if time is up before that."""
+        wait = retry.backoff_s(self._policy, retry_number, self._shared.rng)
+        left = self._time_left()
+        await asyncio.sleep(wait if left is None else min(wait, left))
+        return not self._is_late()
+
+    def _time_left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - self._shared.clock())
+
+    def _is_late(self) -> bool:
+        return self._time_left() == 0.0

@@ -1,0 +1,217 @@
+"""What a reload replaces, and what is known of it afterwards."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from llm_fallback.config import Severity, Snapshot
+from llm_fallback.mitm.reload import BadConfigurationError, Configuration, Reloader, Sources
+from tests.support.mesh import Host, write_mesh
+
+DEADLINE_S = 30.0
+BAD = "apiVersion: istio.alibabacloud.com/v1beta1\nkind: LLMProvidr\n"
+
+
+@dataclass
+class Stage:
+    """A reloader whose clock counts its readings, and what it has adopted."""
+
+    folder: Path
+    adopted: list[Snapshot] = field(default_factory=list)
+    defect: Exception | None = None
+    time: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.reloader = Reloader(adopt=self.adopt, wall_clock=self.clock)
+        self.sources = Sources((self.write("first.test"),))
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.reloader.configuration
+
+    def clock(self) -> float:
+        self.time += 1.0
+        return self.time
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        if self.defect:
+            raise self.defect
+        self.adopted.append(snapshot)
+
+    def write(self, *names: str) -> Path:
+        return write_mesh(self.folder, *(Host(name=name) for name in names))
+
+    def spoil(self) -> None:
+        self.sources.paths[0].write_text(BAD, encoding="utf-8")
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of tests
+                await asyncio.sleep(0.01)
+
+    def play(self, scene: Callable[["Stage"], Coroutine[None, None, None]]) -> None:
+        """Run a scene with the reloader started, without its watcher."""
+
+        async def main() -> None:
+            self.reloader.watch(is_on=False)
+            self.reloader.start()
+            await scene(self)
+            self.reloader.stop()
+
+        asyncio.run(main())
+
+
+@pytest.fixture(name="stage")
+def reloader(tmp_path: Path) -> Stage:
+    return Stage(tmp_path / "mesh")
+
+
+def test_the_first(stage: Stage) -> None:
+    """Before it, nothing is in force."""
+    assert stage.configuration == Configuration()
+    stage.reloader.switch_to(stage.sources)
+    assert stage.configuration == Configuration(
+        stage.sources, 1.0, stage.configuration.findings, is_current=True
+    )
+    assert [snapshot.manages("first.test") for snapshot in stage.adopted] == [True]
+
+
+def test_other_sources_that_are_bad(stage: Stage) -> None:
+    """They are refused with all their errors, and nothing changes."""
+    stage.reloader.switch_to(stage.sources)
+    before = stage.configuration
+    with pytest.raises(
+        BadConfigurationError, match=r"^\S*nowhere: does not exist .*\n\S*neither: does not exist"
+    ):
+        stage.reloader.switch_to(Sources((stage.folder / "nowhere", stage.folder / "neither")))
+    assert stage.configuration is before
+
+
+def test_the_same_sources_that_have_become_bad(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """An option that is set again, or a script that is loaded anew, does not end what works."""
+    stage.reloader.switch_to(stage.sources)
+    stage.spoil()
+    stage.reloader.switch_to(stage.sources)
+    assert (stage.configuration.is_current, stage.configuration.loaded_at, len(stage.adopted)) == (
+        False,
+        1.0,
+        1,
+    )
+    assert [finding.severity for finding in stage.configuration.findings].count(Severity.ERROR) >= 1
+    assert caplog.messages.count(caplog.messages[-1]) == 1
+    assert caplog.messages[-1].endswith("the one before stays in force")
+
+
+def test_a_bad_edit_and_its_repair(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """What is in force stays until then; each edit is spoken of once, however often it is noticed."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        stage.spoil()
+        stage.reloader.notice()
+        await stage.until(lambda: not stage.configuration.is_current)
+        said = list(caplog.messages)
+        await stage.reloader._reload(stage.reloader._digest)
+        assert caplog.messages == said
+        stage.write("first.test", "second.test")
+        stage.reloader.notice()
+        await stage.until(lambda: stage.configuration.is_current)
+
+    stage.play(scene)
+    assert stage.configuration.loaded_at == 2.0
+    assert [snapshot.manages("second.test") for snapshot in stage.adopted] == [False, True]
+
+
+def test_what_was_bad_and_is_as_before(stage: Stage) -> None:
+    """Taking an edit back is an edit."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        stage.spoil()
+        stage.reloader.notice()
+        await stage.until(lambda: not stage.configuration.is_current)
+        stage.write("first.test")
+        stage.reloader.notice()
+        await stage.until(lambda: stage.configuration.is_current)
+
+    stage.play(scene)
+    assert len(stage.adopted) == 2
+
+
+def test_a_demand_while_nothing_has_changed(stage: Stage) -> None:
+    """It is fulfilled; being woken up alone is not one."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        await stage.reloader._reload(stage.reloader._digest)
+        assert len(stage.adopted) == 1
+        stage.reloader.demand()
+        await stage.until(lambda: len(stage.adopted) == 2)
+
+    stage.play(scene)
+
+
+def test_an_option_that_is_set_while_files_are_read(stage: Stage) -> None:
+    """It is newer: what was being read is dropped."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        reading = asyncio.create_task(stage.reloader._reload(None))
+        await asyncio.sleep(0)  # it has begun, in its thread
+        stage.reloader.switch_to(Sources(stage.sources.paths, {"app": "a"}))
+        await reading
+
+    stage.play(scene)
+    assert (len(stage.adopted), stage.configuration.sources.workload) == (2, {"app": "a"})
+
+
+def test_a_defect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """It is named without its message, which may quote a file, and the next edit is loaded."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        stage.defect = LookupError("sk-secret")
+        stage.reloader.demand()
+        await stage.until(lambda: "LookupError" in caplog.text)
+        assert not stage.configuration.is_current
+        stage.defect = None
+        stage.reloader.demand()
+        await stage.until(lambda: stage.configuration.is_current)
+
+    stage.play(scene)
+    assert "sk-secret" not in caplog.text
+    assert len(stage.adopted) == 2
+
+
+def test_watching_can_be_turned_off_and_on(stage: Stage) -> None:
+    """Whatever was written meanwhile is loaded then."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        stage.write("first.test", "second.test")
+        assert asyncio.all_tasks() - {asyncio.current_task()} == {stage.reloader._server}
+        stage.reloader.watch(is_on=True)
+        await stage.until(lambda: len(stage.adopted) == 2)
+        stage.reloader.watch(is_on=False)
+        await stage.until(lambda: len(asyncio.all_tasks()) == 2)
+
+    stage.play(scene)
+
+
+def test_requests_are_answered_while_a_big_configuration_is_read(stage: Stage) -> None:
+    """The event loop turns meanwhile."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        stage.write(*(f"host-{number}.test" for number in range(60)))
+        stage.reloader.demand()
+        turns = 0
+        while len(stage.adopted) == 1:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 10
+
+    stage.play(scene)
