@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import ConnectionPool, Target
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.health import Health
 from llm_fallback.outlier import Endpoint, Outcome, OutlierPolicy
@@ -64,6 +64,18 @@ def test_one_endpoint_in_rotation_is_enough() -> None:
     assert health.is_healthy(target, target.endpoints) is False
 
 
+def test_subsets_are_watched_apart() -> None:
+    """The same endpoint may be ejected in one and in rotation in the other, as in two of Envoy's clusters."""
+    subset = replace(A, subset="v1")
+    health = health_of(A, subset)
+
+    health.record(subset, A1, FAILURE, total=1, now=0.5)
+
+    assert (health.is_ejected(A, A1), health.is_ejected(subset, A1)) == (False, True)
+    assert health.advance(11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
+    assert health.is_ejected(subset, A1) is False
+
+
 def test_next_return_is_the_earliest_of_all_targets() -> None:
     """That is when somebody has to wake up."""
     health = health_of(A, B)
@@ -77,7 +89,9 @@ def test_next_return_is_the_earliest_of_all_targets() -> None:
     "after",
     [
         pytest.param(A, id="the-same"),
-        pytest.param(replace(A, panic_threshold=50, connect_timeout_s=1.0), id="other-settings"),
+        pytest.param(
+            replace(A, panic_threshold=50, pool=ConnectionPool(connect_timeout_s=1.0)), id="other-settings"
+        ),
         pytest.param(replace(A, outlier=replace(POLICY, base_ejection_s=20.0)), id="other-policy"),
         pytest.param(replace(A, endpoints=(A1, A2)), id="one-endpoint-more"),
     ],
@@ -98,6 +112,7 @@ def test_health_survives_a_reload(after: Target) -> None:
     [
         pytest.param(replace(A, host="d.com"), id="other-host"),
         pytest.param(replace(A, port=81), id="other-port"),
+        pytest.param(replace(A, subset="v1"), id="other-subset"),
         pytest.param(replace(A, outlier=None), id="no-detection-any-more"),
     ],
 )

@@ -3,12 +3,15 @@
 import pytest
 
 from llm_fallback.local_replies import (
+    BAD_REQUEST,
     INTERNAL_ERROR,
     NO_HEALTHY_UPSTREAM,
+    NO_ROUTE,
     NO_SUCH_TARGET,
+    REQUEST_TIMEOUT,
     Flag,
     LocalReply,
-    connect_error,
+    failed,
 )
 from llm_fallback.retry import Failure
 
@@ -21,16 +24,24 @@ def test_no_healthy_upstream() -> None:
     assert len(NO_HEALTHY_UPSTREAM.body.encode()) == 19
 
 
-def test_no_such_target() -> None:
-    """An unknown cluster: 503 without a body, flag NC."""
-    assert LocalReply(503, "", (Flag("NC"),)) == NO_SUCH_TARGET
+@pytest.mark.parametrize(
+    ("reply", "status", "body", "flag"),
+    [
+        pytest.param(NO_SUCH_TARGET, 503, "", "NC", id="unknown-cluster"),
+        pytest.param(NO_ROUTE, 404, "", "NR", id="no-route"),
+        pytest.param(REQUEST_TIMEOUT, 504, "upstream request timeout", "UT", id="timeout"),
+        pytest.param(BAD_REQUEST, 400, "", "DPE", id="bad-request"),
+    ],
+)
+def test_other_replies(reply: LocalReply, status: int, body: str, flag: str) -> None:
+    """Status, text and flag."""
+    assert (reply.status, reply.body, reply.flags, reply.headers) == (status, body, (Flag(flag),), ())
 
 
 def test_internal_error() -> None:
-    """Failing closed, which Envoy has no flag for."""
-    reply = LocalReply(500, "llm-fallback failed to handle this request; its log says why", ())
-
-    assert reply == INTERNAL_ERROR
+    """Failing closed, which Envoy has no flag for; it says nothing of the request."""
+    assert (INTERNAL_ERROR.status, INTERNAL_ERROR.flags) == (500, ())
+    assert INTERNAL_ERROR.body == "llm-fallback failed to handle this request; its log says why"
 
 
 @pytest.mark.parametrize(
@@ -56,20 +67,25 @@ def test_internal_error() -> None:
             LocalReply(502, PREFIX + "reset reason: protocol error", (Flag("UPE"),)),
             id="garbage",
         ),
+        pytest.param(
+            Failure.OVERFLOW,
+            LocalReply(
+                503, PREFIX + "reset reason: overflow", (Flag("UO"),), (("x-envoy-overloaded", "true"),)
+            ),
+            id="overflow",
+        ),
+        pytest.param(Failure.TIMEOUT, REQUEST_TIMEOUT, id="timeout"),
+        pytest.param(Failure.TIMEOUT_CONNECTING, REQUEST_TIMEOUT, id="timeout-while-connecting"),
     ],
 )
-def test_connect_error(failure: Failure, reply: LocalReply) -> None:
-    """Status, text and flag of the first and only attempt."""
-    assert connect_error(failure, retries_done=0, limit_reached=False) == reply
+def test_failed(failure: Failure, reply: LocalReply) -> None:
+    """Status, text, flag and headers of the first and only attempt."""
+    assert failed(failure, retries_done=0) == reply
 
 
-def test_connect_error_after_retries() -> None:
-    """The text says that it was tried again; the flag, that no more tries were allowed."""
-    text = PREFIX + "retried and the latest reset reason: remote connection failure"
+def test_failed_after_retries() -> None:
+    """The text says that it was tried again; a timeout's does not."""
+    text = PREFIX + "retried and the latest reset reason: connection termination"
 
-    assert connect_error(Failure.CONNECT_FAILURE, retries_done=1, limit_reached=False) == LocalReply(
-        503, text, (Flag("UF"),)
-    )
-    assert connect_error(Failure.CONNECT_FAILURE, retries_done=2, limit_reached=True) == LocalReply(
-        503, text, (Flag("UF"), Flag("URX"))
-    )
+    assert failed(Failure.RESET, retries_done=1) == LocalReply(503, text, (Flag("UC"),))
+    assert failed(Failure.TIMEOUT, retries_done=1) == REQUEST_TIMEOUT

@@ -166,6 +166,55 @@ def test_threshold_zero_is_off(policy: dict[str, object], history: str) -> None:
     assert play(alone(**policy), history) == []
 
 
+@pytest.mark.parametrize(
+    ("codes", "history", "ejected_by"),
+    [
+        pytest.param({429}, "99", [2], id="listed"),
+        pytest.param({429}, "9595", [], id="a-500-is-a-success-and-resets"),
+        pytest.param({429}, "9G9G", [], id="a-503-too"),
+        pytest.param({429}, "9299", [4], id="a-200-too"),
+        pytest.param({500}, "5G55", [4], id="a-5xx-that-is-not-listed-resets"),
+        pytest.param({429, 503}, "9G", [2], id="two-codes-count-together"),
+        pytest.param({200}, "22", [2], id="even-200"),
+        pytest.param({429}, "9c", [2], id="failures-of-local-origin-count-all-the-same"),
+        pytest.param({429}, "9e9", [3], id="an-established-connection-proves-nothing"),
+        pytest.param(set(), "55", [], id="none-of-the-statuses"),
+        pytest.param(None, "55", [2], id="no-list-is-5xx"),
+    ],
+)
+@pytest.mark.parametrize("split", [False, True])
+def test_error_codes(codes: set[int] | None, history: str, ejected_by: list[int], *, split: bool) -> None:
+    """Of the answers, those listed are failures and all others successes; split or not."""
+    if split and "c" in history:
+        ejected_by = []  # counted apart
+    listed = None if codes is None else frozenset(codes)
+    detector = alone(consecutive_5xx=2, error_codes=listed, split_local_origin=split)
+
+    assert play(detector, history) == ejected_by
+
+
+@pytest.mark.parametrize(
+    ("history", "ejected_by"),
+    [
+        pytest.param("GG", [2], id="a-503-is-one"),
+        pytest.param("99", [], id="a-429-is-none"),
+        pytest.param("G9G", [], id="and-resets-the-gateway-counter"),
+        pytest.param("G5G", [], id="as-does-a-success"),
+    ],
+)
+@pytest.mark.parametrize("split", [False, True])
+def test_error_codes_and_gateway_errors(history: str, ejected_by: list[int], *, split: bool) -> None:
+    """What is listed counts by its own status if that is a 5xx, and as 500 if it is not (measured)."""
+    detector = alone(
+        consecutive_5xx=9,
+        consecutive_gateway=2,
+        error_codes=frozenset({429, 503}),
+        split_local_origin=split,
+    )
+
+    assert play(detector, history) == ejected_by
+
+
 def test_a_cut_body_counts_once() -> None:
     """200 resets, the reset after it counts 1: threshold 1 ejects, threshold 2 is never reached."""
     assert play(alone(consecutive_5xx=1), "2c") == [2]

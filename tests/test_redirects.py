@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_fallback.config.routes import DirectResponse, Match, MatchType, Redirect, StringMatch
+from llm_fallback.config.routes import DirectResponse, Redirect
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.matching import RequestFacts
 from llm_fallback.redirects import location, reply
@@ -87,28 +87,46 @@ def facts(
             Redirect(uri="/new?b=2"), facts(query="a=1"), "http://a.com/new?b=2", id="or-brings-one"
         ),
         pytest.param(Redirect(uri="new"), facts(), "http://a.com/new", id="a-slash-is-added"),
-        pytest.param(Redirect(prefix="/new"), facts(query="a=1"), "http://a.com/new/a?a=1", id="prefix"),
-        pytest.param(Redirect(prefix=""), facts(), "http://a.com/old/a", id="no-prefix-changes-nothing"),
+        pytest.param(
+            Redirect(from_request_port=True, scheme="https"),
+            facts(),
+            "https://a.com:80/old/a",
+            id="the-port-called",
+        ),
+        pytest.param(
+            Redirect(authority="b.com"),
+            facts(query="key=sk-1&a=1"),
+            "http://b.com/old/a?a=1",
+            id="a-key-stays-behind",
+        ),
     ],
 )
 def test_location(redirect: Redirect, asked: RequestFacts, expected: str) -> None:
-    matched = Match(uri=StringMatch(MatchType.PREFIX, "/old"))
-
-    assert location(redirect, asked, matched) == expected
+    assert location(redirect, asked) == expected
 
 
 def test_reply() -> None:
     """Status and place, or status and body; nothing else."""
     redirect = Redirect(308, authority="b.com")
 
-    assert reply(redirect, facts(), None) == LocalReply(308, headers=(("location", "http://b.com/old/a"),))
-    assert reply(DirectResponse(418, b"tea\xff"), facts(), None) == LocalReply(418, "tea\udcff")
+    assert reply(redirect, facts()) == LocalReply(308, headers=(("location", "http://b.com/old/a"),))
+    assert reply(DirectResponse(418, b"tea\xff"), facts()) == LocalReply(418, "tea\udcff")
+
+
+@pytest.mark.parametrize(
+    ("status", "has_location"), [(200, False), (201, True), (202, False), (302, True), (400, False)]
+)
+def test_a_fixed_answer_that_needs_a_place_names_the_clients_own(status: int, *, has_location: bool) -> None:
+    """As Envoy does, of its own accord."""
+    headers = (("location", "http://a.com/old/a?a=1"),) if has_location else ()
+
+    assert reply(DirectResponse(status, b"x"), facts(query="a=1")) == LocalReply(status, "x", headers=headers)
 
 
 @given(st.sampled_from(["a.com", "a.com:80", "a.com:81", "[::1]:443", "[::1]"]), st.integers(1, 65535))
 def test_a_port_occurs_once(authority: str, port: int) -> None:
     """Whatever the client wrote."""
-    place = location(Redirect(port=port), facts("/", authority=authority), None)
+    place = location(Redirect(port=port), facts("/", authority=authority))
 
     if port == 80:
         assert place == f"http://{authority}/"

@@ -1,4 +1,4 @@
-"""Istio's default retries."""
+"""What is tried again, by the words and codes of a policy, and after how long."""
 
 import random
 
@@ -6,95 +6,128 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_fallback.retry import (
-    DEFAULT_POLICY,
-    MAX_REPLAY_BYTES,
-    Failure,
-    RetryPolicy,
-    backoff_s,
-    grpc_condition,
-    may_retry,
-)
+from llm_fallback.config.routes import DEFAULT_RETRIES, Retries
+from llm_fallback.resources.httpactions import RETRY_CONDITIONS
+from llm_fallback.retry import Failure, backoff_s, retries_answer, retries_failure
+
+
+def on(*words: str, codes: tuple[int, ...] = ()) -> Retries:
+    return Retries(2, frozenset(words), frozenset(codes))
 
 
 def test_the_default_policy() -> None:
     """Two retries; neither on 5xx answers nor on resets after the request was sent."""
-    expected = RetryPolicy(2, frozenset({"connect-failure", "refused-stream", "unavailable", "cancelled"}))
+    expected = Retries(2, frozenset({"connect-failure", "refused-stream", "unavailable", "cancelled"}))
 
-    assert expected == DEFAULT_POLICY
+    assert expected == DEFAULT_RETRIES
+    assert retries_failure(DEFAULT_RETRIES, Failure.CONNECT_FAILURE)
+    assert not retries_failure(DEFAULT_RETRIES, Failure.RESET)
+    assert not retries_answer(DEFAULT_RETRIES, 503, {}.get)
+
+
+CONNECT = {Failure.CONNECT_FAILURE, Failure.CONNECT_TIMEOUT}
+LATER = {Failure.RESET, Failure.PROTOCOL_ERROR, Failure.TIMEOUT}
+FAILURES_BY_WORD = {
+    "5xx": CONNECT | LATER,
+    "gateway-error": CONNECT | LATER,
+    "reset": CONNECT | LATER,
+    "connect-failure": CONNECT,
+    "reset-before-request": CONNECT,
+}
+
+
+@pytest.mark.parametrize("word", sorted(RETRY_CONDITIONS))
+@pytest.mark.parametrize("failure", list(Failure))
+def test_failures_by_word(word: str, failure: Failure) -> None:
+    """No answer at all: any failure, those of connecting, or none; an overflow never."""
+    assert retries_failure(on(word), failure) is (failure in FAILURES_BY_WORD.get(word, set()))
+
+
+@pytest.mark.parametrize("failure", [Failure.OVERFLOW, Failure.TIMEOUT_CONNECTING])
+def test_failures_that_are_never_tried_again(failure: Failure) -> None:
+    """Too many requests already, or no time left."""
+    assert not retries_failure(on(*RETRY_CONDITIONS, codes=(503, 504)), failure)
+
+
+def test_codes_are_for_answers() -> None:
+    """A failure that the client sees as 503 or 504 is none with that code."""
+    assert not any(retries_failure(on(codes=(502, 503, 504)), failure) for failure in Failure)
+
+
+STATUSES = (200, 302, 400, 404, 409, 429, 499, 500, 501, 502, 503, 504, 505, 529, 599, 600)
+STATUSES_BY_WORD = {
+    "5xx": {500, 501, 502, 503, 504, 505, 529, 599},
+    "gateway-error": {502, 503, 504},
+    "retriable-4xx": {409},
+}
+
+
+@pytest.mark.parametrize("word", sorted(RETRY_CONDITIONS))
+def test_answers_by_word(word: str) -> None:
+    """The statuses that each word of `retryOn` covers; most of them none."""
+    covered = {status for status in STATUSES if retries_answer(on(word), status, {}.get)}
+
+    assert covered == STATUSES_BY_WORD.get(word, set())
+
+
+def test_answers_by_code() -> None:
+    """Numbers in `retryOn` cover exactly these, beside the words."""
+    policy = on("gateway-error", codes=(429, 500))
+
+    assert {status for status in STATUSES if retries_answer(policy, status, {}.get)} == {
+        429, 500, 502, 503, 504,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("condition", "retried"),
+    ("policy", "retried"),
     [
-        pytest.param(Failure.CONNECT_FAILURE.condition, True, id="refused-or-tls"),
-        pytest.param(Failure.CONNECT_TIMEOUT.condition, True, id="connect-timeout"),
-        pytest.param(Failure.RESET.condition, False, id="reset-before-headers"),
-        pytest.param(Failure.PROTOCOL_ERROR.condition, False, id="garbage"),
-        pytest.param("refused-stream", True, id="refused-stream"),
-        pytest.param("unavailable", True, id="grpc-unavailable"),
-        pytest.param("cancelled", True, id="grpc-cancelled"),
-        pytest.param("5xx", False, id="5xx"),
-        pytest.param("retriable-4xx", False, id="409"),
-        pytest.param(None, False, id="an-answer"),
+        pytest.param(on("envoy-ratelimited"), True, id="its-own-word"),
+        pytest.param(on("5xx"), False, id="5xx"),
+        pytest.param(on("gateway-error"), False, id="gateway-error"),
+        pytest.param(on(codes=(503,)), False, id="its-code"),
     ],
 )
-def test_conditions_of_the_default_policy(condition: str | None, *, retried: bool) -> None:
-    """What is tried again by routes that say nothing about retries."""
-    assert may_retry(DEFAULT_POLICY, condition, retries_done=0, body_size=0) is retried
+def test_answers_of_a_rate_limiter(policy: Retries, *, retried: bool) -> None:
+    """What bears `x-envoy-ratelimited` is tried again for `envoy-ratelimited` only."""
+    assert retries_answer(policy, 503, {"x-envoy-ratelimited": "true"}.get) is retried
+
+
+def test_rate_limited_is_about_the_header() -> None:
+    """The status says nothing."""
+    assert not retries_answer(on("envoy-ratelimited"), 429, {}.get)
+    assert retries_answer(on("envoy-ratelimited"), 200, {"x-envoy-ratelimited": "true"}.get)
 
 
 @pytest.mark.parametrize(
-    ("attempts", "retries_done", "retried"),
-    [
-        pytest.param(2, 0, True, id="first"),
-        pytest.param(2, 1, True, id="second"),
-        pytest.param(2, 2, False, id="no-third"),
-        pytest.param(0, 0, False, id="none-at-all"),
-    ],
-)
-def test_number_of_retries(attempts: int, retries_done: int, *, retried: bool) -> None:
-    """`attempts` counts the retries, not the first try."""
-    policy = RetryPolicy(attempts, frozenset({"connect-failure"}))
-
-    assert may_retry(policy, "connect-failure", retries_done=retries_done, body_size=0) is retried
-
-
-@pytest.mark.parametrize(
-    ("size", "retried"),
-    [
-        pytest.param(1_000_000, True, id="as-measured-on-envoy"),
-        pytest.param(MAX_REPLAY_BYTES, True, id="exactly-1-MiB"),
-        pytest.param(MAX_REPLAY_BYTES + 1, False, id="one-byte-more"),
-        pytest.param(1_100_000, False, id="too-large-as-measured"),
-    ],
-)
-def test_a_body_above_the_buffer_is_sent_once(size: int, *, retried: bool) -> None:
-    """Envoy could not replay it."""
-    assert may_retry(DEFAULT_POLICY, "connect-failure", retries_done=0, body_size=size) is retried
-
-
-@pytest.mark.parametrize(
-    ("status", "condition"),
+    ("status", "word"),
     [
         pytest.param("1", "cancelled", id="cancelled"),
+        pytest.param("4", "deadline-exceeded", id="deadline-exceeded"),
+        pytest.param("8", "resource-exhausted", id="resource-exhausted"),
+        pytest.param("13", "internal", id="internal"),
         pytest.param("14", "unavailable", id="unavailable"),
         pytest.param("0", None, id="ok"),
-        pytest.param("4", None, id="deadline-exceeded-is-not-in-the-default"),
+        pytest.param("2", None, id="unknown"),
         pytest.param("", None, id="empty"),
         pytest.param("x", None, id="garbage"),
-        pytest.param(None, None, id="no-grpc"),
     ],
 )
-def test_grpc_condition(status: str | None, condition: str | None) -> None:
-    """The words of `retry_on` for a gRPC status."""
-    assert grpc_condition(status) == condition
+def test_grpc_statuses(status: str, word: str | None) -> None:
+    """Each word covers its own status in the response headers, and no word any other."""
+    covering = {
+        word for word in RETRY_CONDITIONS if retries_answer(on(word), 200, {"grpc-status": status}.get)
+    }
+
+    assert covering == ({word} if word else set())
 
 
-@given(st.integers(1, 60), st.randoms(use_true_random=False))
-def test_backoff_bounds(retry: int, rng: random.Random) -> None:
-    """Between 0 and (2^N - 1) x 25 ms, never above 250 ms."""
-    assert 0 <= backoff_s(retry, rng) <= min((2**retry - 1) * 0.025, 0.250)
+@given(st.integers(1, 60), st.floats(0.001, 60), st.randoms(use_true_random=False))
+def test_backoff_bounds(retry: int, base_s: float, rng: random.Random) -> None:
+    """Between 0 and (2^N - 1) times the base, never above ten times it."""
+    policy = Retries(2, frozenset(), backoff_s=base_s)
+
+    assert 0 <= backoff_s(policy, retry, rng) <= min(2**retry - 1, 10) * base_s
 
 
 class Most(random.Random):
@@ -115,5 +148,7 @@ class Most(random.Random):
     ],
 )
 def test_the_longest_backoff(retry: int, longest_s: float) -> None:
-    """The upper bound is reached, not merely kept."""
-    assert backoff_s(retry, Most()) == pytest.approx(longest_s)
+    """The upper bound is reached, not merely kept; a policy may have another base."""
+    assert backoff_s(DEFAULT_RETRIES, retry, Most()) == pytest.approx(longest_s)
+    slower = Retries(2, frozenset(), backoff_s=0.1)
+    assert backoff_s(slower, retry, Most()) == pytest.approx(4 * longest_s)

@@ -202,6 +202,7 @@ def test_framing_is_not_for_rules(name: str) -> None:
         "x-envoy-attempt-count",
         "x-envoy-internal",
         "x-envoy-force-trace",
+        "x-envoy-upstream-stream-duration-ms",
     ],
 )
 def test_what_controls_envoy_does_not_pass_it(name: str) -> None:

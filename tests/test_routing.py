@@ -1,12 +1,23 @@
-"""From a host to a route, its target and its fallback."""
+"""From a request to a rule, its destination, its target and its fallback."""
 
 import random
 
 import pytest
 
-from llm_fallback.config.snapshot import HostPort, Route, RouteDestination, Service, Snapshot, Target
+from llm_fallback.config.routes import (
+    Destination,
+    Match,
+    MatchType,
+    Redirect,
+    Route,
+    RouteDestination,
+    StringMatch,
+    VirtualHost,
+)
+from llm_fallback.config.snapshot import Service, Snapshot, Target
+from llm_fallback.matching import RequestFacts
 from llm_fallback.outlier import Endpoint
-from llm_fallback.routing import Routed, find_route
+from llm_fallback.routing import Matched, Routed, choose_destination, find_route, find_target
 
 
 class Draw(random.Random):
@@ -20,57 +31,52 @@ class Draw(random.Random):
         return self.number
 
 
-def target(host: str, port: int) -> Target:
-    return Target(host, port, (Endpoint(host, port),))
+def target(host: str, port: int, subset: str | None = None) -> Target:
+    return Target(host, port, (Endpoint(host, port),), subset=subset)
 
 
 A80 = target("a.com", 80)
+A80_V1 = target("a.com", 80, "v1")
 A8080 = target("a.com", 8080)
 B443 = target("b.com", 443)
-SERVICES = {"a.com": Service("a.com", {80: A80, 8080: A8080}), "b.com": Service("b.com", {443: B443})}
-
-
-def route(*destinations: RouteDestination) -> Route:
-    return Route("chat", "vs.yaml:1 VirtualService/vs", destinations)
-
-
-def found(rule: Route, *, listener_port: int = 80, draw: float = 0.0, host: str = "a.com") -> Routed | None:
-    snapshot = Snapshot(SERVICES, {"a.com": rule})
-    return find_route(snapshot, host, listener_port=listener_port, rng=Draw(draw))
+SNAPSHOT = Snapshot(
+    {
+        "a.com": Service("a.com", {(80, None): A80, (80, "v1"): A80_V1, (8080, None): A8080}),
+        "b.com": Service("b.com", {(443, None): B443}),
+    }
+)
 
 
 @pytest.mark.parametrize(
     ("place", "listener_port", "chosen"),
     [
-        pytest.param(HostPort("a.com", 80), 8080, A80, id="the-port-of-the-route"),
-        pytest.param(HostPort("a.com"), 80, A80, id="no-port-takes-the-clients"),
-        pytest.param(HostPort("a.com"), 8080, A8080, id="no-port-takes-the-clients-other"),
-        pytest.param(HostPort("b.com"), 80, B443, id="no-port-takes-the-only-one"),
-        pytest.param(HostPort("a.com"), 81, None, id="the-client-used-a-port-that-is-none"),
-        pytest.param(HostPort("a.com", 81), 80, None, id="the-route-names-a-port-that-is-none"),
-        pytest.param(HostPort("c.com"), 80, None, id="unknown-host"),
+        pytest.param(Destination("a.com", 80), 8080, A80, id="the-port-of-the-route"),
+        pytest.param(Destination("a.com"), 80, A80, id="no-port-takes-the-clients"),
+        pytest.param(Destination("a.com"), 8080, A8080, id="no-port-takes-the-clients-other"),
+        pytest.param(Destination("b.com"), 80, B443, id="no-port-takes-the-only-one"),
+        pytest.param(Destination("a.com"), 81, None, id="the-client-used-a-port-that-is-none"),
+        pytest.param(Destination("a.com", 81), 80, None, id="the-route-names-a-port-that-is-none"),
+        pytest.param(Destination("c.com"), 80, None, id="unknown-host"),
+        pytest.param(Destination("a.com", 80, "v1"), 80, A80_V1, id="subset"),
+        pytest.param(Destination("a.com", subset="v1"), 80, A80_V1, id="subset-on-the-clients-port"),
+        pytest.param(Destination("a.com", 80, "v2"), 80, None, id="unknown-subset"),
+        pytest.param(Destination("b.com", subset="v1"), 443, None, id="subset-of-another-host"),
     ],
 )
-def test_ports(place: HostPort, listener_port: int, chosen: Target | None) -> None:
+def test_ports_and_subsets(place: Destination, listener_port: int, chosen: Target | None) -> None:
     """A route's port, else the host's only one, else the one that the client called; also of a fallback."""
-    primary = route(RouteDestination(place))
-    with_fallback = route(RouteDestination(HostPort("a.com", 80), fallback=place))
+    primary = RouteDestination(place)
+    with_fallback = RouteDestination(Destination("a.com", 80), fallback=place)
 
-    assert found(primary, listener_port=listener_port) == Routed(primary, chosen, None)
-    assert found(with_fallback, listener_port=listener_port) == Routed(with_fallback, A80, chosen)
-
-
-@pytest.mark.parametrize("host", ["a.com", "A.com", "A.COM"])
-def test_hosts_are_compared_without_case(host: str) -> None:
-    """As the mesh does."""
-    rule = route(RouteDestination(HostPort("a.com", 80)))
-
-    assert found(rule, host=host) == Routed(rule, A80, None)
-
-
-def test_a_host_that_is_not_managed_has_no_route() -> None:
-    """It is left to mitmproxy."""
-    assert found(route(RouteDestination(HostPort("a.com"))), host="c.com") is None
+    assert find_target(SNAPSHOT, place, listener_port) is chosen
+    for destination, expected in (
+        (primary, Routed(primary, chosen, None)),
+        (with_fallback, Routed(with_fallback, A80, chosen)),
+    ):
+        routed = choose_destination(
+            SNAPSHOT, (destination,), listener_port=listener_port, rng=random.Random(1)
+        )
+        assert routed == expected
 
 
 @pytest.mark.parametrize(
@@ -84,9 +90,94 @@ def test_a_host_that_is_not_managed_has_no_route() -> None:
 )
 def test_weights(draw: float, chosen: Target) -> None:
     """A share is weight / sum, and each destination brings its own fallback."""
-    rule = route(
-        RouteDestination(HostPort("a.com", 80), 1, HostPort("b.com")),
-        RouteDestination(HostPort("b.com"), 3, HostPort("a.com", 8080)),
-    )
+    first = RouteDestination(Destination("a.com", 80), 1, Destination("b.com"))
+    second = RouteDestination(Destination("b.com"), 3, Destination("a.com", 8080))
 
-    assert found(rule, draw=draw) == Routed(rule, chosen, B443 if chosen is A80 else A8080)
+    routed = choose_destination(SNAPSHOT, (first, second), listener_port=80, rng=Draw(draw))
+
+    assert routed == (Routed(first, A80, B443) if chosen is A80 else Routed(second, B443, A8080))
+
+
+def test_one_destination_draws_nothing() -> None:
+    """Whatever its weight."""
+    rng = random.Random(7)
+    before = rng.getstate()
+
+    choose_destination(SNAPSHOT, (RouteDestination(Destination("a.com"), 30),), listener_port=80, rng=rng)
+
+    assert rng.getstate() == before
+
+
+def facts(path: str = "/") -> RequestFacts:
+    return RequestFacts("POST", "http", "a.com", path, "", (), 80)
+
+
+def route(name: str, *matches: Match) -> Route:
+    return Route(name, "vs.yaml:1 VirtualService/vs", Redirect(), matches)
+
+
+def rules(*routes: Route) -> VirtualHost:
+    return VirtualHost("vs", routes)
+
+
+OWN, DEEP, WIDE = route("own"), route("deep"), route("wide")
+MANAGED = Snapshot(
+    virtual_hosts={"a.com": rules(OWN), "x.b.com": rules(OWN)},
+    wildcards={".b.com": rules(WIDE), ".x.b.com": rules(DEEP)},
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        pytest.param("a.com", OWN, id="its-own"),
+        pytest.param("A.COM", OWN, id="in-any-case"),
+        pytest.param("x.b.com", OWN, id="its-own-before-a-wildcard"),
+        pytest.param("y.b.com", WIDE, id="wildcard"),
+        pytest.param("Y.B.com", WIDE, id="wildcard-in-any-case"),
+        pytest.param("z.y.b.com", WIDE, id="several-labels"),
+        pytest.param("y.x.b.com", DEEP, id="the-longest-wildcard"),
+    ],
+)
+def test_hosts(host: str, found: Route) -> None:
+    """Exact, else the longest wildcard, compared without case (Envoy's order)."""
+    assert MANAGED.manages(host)
+    assert find_route(MANAGED, host, facts()) == Matched(found, None)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("c.com", id="unknown"),
+        pytest.param("b.com", id="a-wildcard-does-not-match-its-own-suffix"),
+        pytest.param(".b.com", id="nor-an-empty-label"),
+        pytest.param("xb.com", id="nor-part-of-a-label"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_hosts_that_are_not_managed(host: str) -> None:
+    """They are left to mitmproxy."""
+    assert not MANAGED.manages(host)
+    with pytest.raises(LookupError):
+        find_route(MANAGED, host, facts())
+
+
+def test_a_star_is_for_every_host() -> None:
+    """After all others."""
+    snapshot = Snapshot(virtual_hosts={"a.com": rules(OWN)}, wildcards={"": rules(WIDE)})
+
+    found = [find_route(snapshot, host, facts()) for host in ("a.com", "anything")]
+
+    assert found == [Matched(OWN, None), Matched(WIDE, None)]
+
+
+def test_the_first_rule_that_holds() -> None:
+    """In their order; the match that held comes with it. Nothing may hold: the request is then nobody's."""
+    chat = Match(uri=StringMatch(MatchType.PREFIX, "/chat"))
+    deep = Match(uri=StringMatch(MatchType.EXACT, "/chat/deep"))
+    first, second = route("first", deep), route("second", Match(port=81), chat)
+    snapshot = Snapshot(virtual_hosts={"a.com": rules(first, second)})
+
+    found = [find_route(snapshot, "a.com", facts(path)) for path in ("/chat/deep", "/chat", "/")]
+
+    assert found == [Matched(first, deep), Matched(second, chat), None]

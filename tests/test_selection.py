@@ -1,7 +1,7 @@
 """Which target, and which endpoint of it."""
 
 import random
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -16,16 +16,15 @@ FALLBACK = Target("b.com", 80, (Endpoint("b.com", 443),))
 A, B, C = (Endpoint(f"10.0.0.{number}", 443) for number in (1, 2, 3))
 
 
-class Picks(random.Random):
-    """Randomness from a list; running out of it is an error."""
+class Picks:
+    """A balancer that picks from a list; running out of it is an error."""
 
     def __init__(self, *picks: Endpoint) -> None:
-        super().__init__(0)
         self.left = list(picks)
 
-    def choice(self, seq: Any) -> Any:
+    def __call__(self, candidates: Sequence[Endpoint]) -> Endpoint:
         pick = self.left.pop(0)
-        assert pick in seq
+        assert pick in candidates
         return pick
 
 
@@ -69,9 +68,9 @@ def test_panic_is_strictly_below_the_threshold(
         choose_endpoint(
             endpoints,
             out.__contains__,
+            random.Random(seed).choice,
             panic_threshold=threshold,
-            tried=(),
-            rng=random.Random(seed),
+            avoid=(),
         )
         for seed in range(50)
     }
@@ -84,14 +83,11 @@ def test_panic_is_strictly_below_the_threshold(
 @pytest.mark.parametrize("threshold", [0, 50, 100])
 def test_no_endpoints_at_all(threshold: int) -> None:
     """A name that does not exist has nobody, panic or not."""
-    assert (
-        choose_endpoint([], lambda _: False, panic_threshold=threshold, tried=(), rng=random.Random(1))
-        is None
-    )
+    assert choose_endpoint([], lambda _: False, Picks(), panic_threshold=threshold, avoid=()) is None
 
 
 @pytest.mark.parametrize(
-    ("picks", "tried", "chosen"),
+    ("picks", "avoid", "chosen"),
     [
         pytest.param([A], [], A, id="first-attempt"),
         pytest.param([B], [A], B, id="not-tried-yet"),
@@ -101,18 +97,18 @@ def test_no_endpoints_at_all(threshold: int) -> None:
     ],
 )
 def test_a_retry_avoids_endpoints_already_tried(
-    picks: list[Endpoint], tried: list[Endpoint], chosen: Endpoint
+    picks: list[Endpoint], avoid: list[Endpoint], chosen: Endpoint
 ) -> None:
     """Five more picks, then any (Istio's host_selection_retry_max_attempts)."""
-    rng = Picks(*picks)
+    pick = Picks(*picks)
 
-    assert choose_endpoint([A, B, C], lambda _: False, panic_threshold=0, tried=tried, rng=rng) is chosen
-    assert rng.left == []
+    assert choose_endpoint([A, B, C], lambda _: False, pick, panic_threshold=0, avoid=avoid) is chosen
+    assert pick.left == []
 
 
 def test_the_only_healthy_endpoint_is_tried_again() -> None:
     """There is nobody else to avoid it for."""
-    chosen = choose_endpoint([A, B], {B}.__contains__, panic_threshold=0, tried=[A], rng=random.Random(1))
+    chosen = choose_endpoint([A, B], {B}.__contains__, Picks(), panic_threshold=0, avoid=[A])
 
     assert chosen is A
 
@@ -122,7 +118,7 @@ def test_an_ejected_endpoint_is_chosen_only_in_panic(
     ejected: set[Endpoint], threshold: int, rng: random.Random
 ) -> None:
     """Whatever the percentages."""
-    chosen = choose_endpoint([A, B, C], ejected.__contains__, panic_threshold=threshold, tried=(), rng=rng)
+    chosen = choose_endpoint([A, B, C], ejected.__contains__, rng.choice, panic_threshold=threshold, avoid=())
 
     panic = (3 - len(ejected)) / 3 < threshold / 100
     if panic:

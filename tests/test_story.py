@@ -21,6 +21,7 @@ FIRST = Handled(
     status=503,
     flags=("UH",),
     duration_s=0.0154,
+    source="vs.yaml:8 VirtualService/vs",
 )
 SECOND = Handled(
     method="POST",
@@ -107,6 +108,7 @@ def test_as_data() -> None:
 
     assert data == {
         "route": "fallback-route",
+        "source": "vs.yaml:8 VirtualService/vs",
         "host": "asm-llm-provider-test.com",
         "target": "asm-llm-provider-test.com:80",
         "instead_of": None,
@@ -119,6 +121,11 @@ def test_as_data() -> None:
         "duration_s": 0.0154,
     }
     assert json.loads(json.dumps(data)) == data
+
+
+def test_as_data_without_a_rule() -> None:
+    """A request that no rule took has no place in a file."""
+    assert story.as_data(SECOND)["source"] is None
 
 
 @pytest.mark.parametrize(

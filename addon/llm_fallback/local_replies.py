@@ -1,5 +1,6 @@
 """What Envoy answers itself, byte for byte: status, text, and the response flags that explain it. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -7,21 +8,29 @@ from llm_fallback.retry import Failure
 
 
 class Flag(StrEnum):
-    """Envoy's response flags."""
+    """Envoy's response flags, in the order in which Envoy writes them."""
 
     NO_HEALTHY_UPSTREAM = "UH"
+    UPSTREAM_REQUEST_TIMEOUT = "UT"
     UPSTREAM_CONNECTION_FAILURE = "UF"
     UPSTREAM_CONNECTION_TERMINATION = "UC"
-    UPSTREAM_PROTOCOL_ERROR = "UPE"
     UPSTREAM_OVERFLOW = "UO"
-    UPSTREAM_REQUEST_TIMEOUT = "UT"
-    UPSTREAM_RETRY_LIMIT_EXCEEDED = "URX"
-    NO_CLUSTER_FOUND = "NC"
     NO_ROUTE_FOUND = "NR"
     DELAY_INJECTED = "DI"
     FAULT_INJECTED = "FI"
     DOWNSTREAM_CONNECTION_TERMINATION = "DC"
+    UPSTREAM_RETRY_LIMIT_EXCEEDED = "URX"
     DOWNSTREAM_PROTOCOL_ERROR = "DPE"
+    UPSTREAM_PROTOCOL_ERROR = "UPE"
+    NO_CLUSTER_FOUND = "NC"
+
+
+_ORDER = {flag: place for place, flag in enumerate(Flag)}
+
+
+def in_order(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Each of the flags once, as Envoy's access log has them."""
+    return tuple(sorted(set(flags), key=_ORDER.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ _RESETS = {
 
 def failed(failure: Failure, *, retries_done: int) -> LocalReply:
     """The answer when the last attempt failed before response headers."""
-    if failure is Failure.TIMEOUT:
+    if failure in (Failure.TIMEOUT, Failure.TIMEOUT_CONNECTING):
         return REQUEST_TIMEOUT
     status, reason, flag = _RESETS[failure]
     retried = "retried and the latest reset reason" if retries_done else "reset reason"

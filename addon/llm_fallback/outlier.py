@@ -178,6 +178,7 @@ class Detector:
 
     def _count(self, health: _Health, outcome: Outcome) -> tuple[Reason, ...]:
         """Reset the counters that the outcome ends, and name those that it raises, in Envoy's order."""
+        outcome = self._judged(outcome)
         if outcome.local_origin and self.policy.split_local_origin:
             if outcome.is_failure:
                 return (Reason.CONSECUTIVE_LOCAL_ORIGIN,)
@@ -191,6 +192,15 @@ class Detector:
             return (Reason.CONSECUTIVE_GATEWAY, Reason.CONSECUTIVE_5XX)
         health.reset(Reason.CONSECUTIVE_GATEWAY)
         return (Reason.CONSECUTIVE_5XX,)
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """The outcome as `error_codes` has it: a success is 200, and a failure that is no 5xx a 500 (Envoy)."""
+        codes = self.policy.error_codes
+        if codes is None or outcome.local_origin:
+            return outcome
+        if outcome.status not in codes:
+            return Outcome(200)
+        return outcome if outcome.is_failure else Outcome(500)
 
     def _eject(
         self, endpoint: Endpoint, health: _Health, reason: Reason, *, total: int, now: float

@@ -1,26 +1,29 @@
 """Answers that a rule gives itself: redirects, and fixed ones. Pure."""
 
-from llm_fallback.config.routes import DirectResponse, Match, Redirect
+from llm_fallback.config.routes import DirectResponse, Redirect
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.matching import RequestFacts
-from llm_fallback.paths import matched_part
+from llm_fallback.redaction import drop_query_credentials
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def reply(action: Redirect | DirectResponse, facts: RequestFacts, matched: Match | None) -> LocalReply:
+def reply(action: Redirect | DirectResponse, facts: RequestFacts) -> LocalReply:
     """The answer of a rule that has no destinations."""
-    if isinstance(action, DirectResponse):
-        return LocalReply(action.status, action.body.decode("utf-8", "surrogateescape"))
-    return LocalReply(action.code, headers=(("location", location(action, facts, matched)),))
+    if isinstance(action, Redirect):
+        return LocalReply(action.code, headers=(("location", location(action, facts)),))
+    headers: tuple[tuple[str, str], ...] = ()
+    if action.status == 201 or 300 <= action.status < 400:  # Envoy names the URL that was asked for
+        headers = (("location", location(Redirect(), facts)),)
+    return LocalReply(action.status, action.body.decode("utf-8", "surrogateescape"), headers=headers)
 
 
-def location(redirect: Redirect, facts: RequestFacts, matched: Match | None) -> str:
+def location(redirect: Redirect, facts: RequestFacts) -> str:
     """The URL that Envoy sends the client to; the query stays unless the redirect's own `uri` brings one."""
     scheme = redirect.scheme or facts.scheme
     port = _port(facts.port if redirect.from_request_port else redirect.port, scheme)
     authority = redirect.authority or _own_authority(facts, scheme, replaces_port=bool(port))
-    path = _path(redirect, facts, matched)
+    path = _path(redirect, facts)
     return f"{scheme}://{authority}{port}{path if path.startswith('/') else f'/{path}'}"
 
 
@@ -38,12 +41,9 @@ def _own_authority(facts: RequestFacts, scheme: str, *, replaces_port: bool) -> 
     return host if replaces_port or was_default else facts.authority
 
 
-def _path(redirect: Redirect, facts: RequestFacts, matched: Match | None) -> str:
-    path = facts.path
-    if redirect.prefix:
-        path = redirect.prefix + path[len(matched_part(matched, path)) :]
-    elif redirect.uri:
-        path = redirect.uri
-        if "?" in path:
-            return path
-    return f"{path}?{facts.query}" if facts.query else path
+def _path(redirect: Redirect, facts: RequestFacts) -> str:
+    path = redirect.uri or facts.path
+    if "?" in path or not facts.query:
+        return path
+    # A key in the query stays behind: it would reach another host, and be seen in the answer.
+    return drop_query_credentials(f"{path}?{facts.query}")

@@ -11,6 +11,7 @@ MAX_REPLAY_BYTES = 1024 * 1024
 
 _MAX_BACKOFF_FACTOR = 10
 _ANY_RESET = frozenset({"5xx", "gateway-error", "reset"})
+_ANY_CONNECT_FAILURE = _ANY_RESET | {"connect-failure", "reset-before-request"}
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
 _RETRIABLE_4XX = frozenset({409})
 _GRPC_CONDITIONS = {
@@ -30,21 +31,20 @@ class Failure(StrEnum):
     RESET = "reset"
     PROTOCOL_ERROR = "protocol-error"
     TIMEOUT = "timeout"
+    TIMEOUT_CONNECTING = "timeout while connecting"
     OVERFLOW = "overflow"
-
-    @property
-    def is_after_connecting(self) -> bool:
-        """Whether there was a connection, which outlier detection counts as a success of local origin."""
-        return self in (Failure.RESET, Failure.PROTOCOL_ERROR)
 
 
 def retries_failure(policy: Retries, failure: Failure) -> bool:
-    """Whether the policy covers an attempt without response headers; an overflow is never tried again."""
+    """Whether the policy covers an attempt without response headers.
+
+    An overflow never is tried again, nor what only the time of the whole request can end.
+    """
     match failure:
-        case Failure.OVERFLOW:
+        case Failure.OVERFLOW | Failure.TIMEOUT_CONNECTING:
             return False
         case Failure.CONNECT_FAILURE | Failure.CONNECT_TIMEOUT:
-            return "connect-failure" in policy.retry_on or not _ANY_RESET.isdisjoint(policy.retry_on)
+            return not _ANY_CONNECT_FAILURE.isdisjoint(policy.retry_on)
         case Failure.RESET | Failure.PROTOCOL_ERROR | Failure.TIMEOUT:
             return not _ANY_RESET.isdisjoint(policy.retry_on)
 

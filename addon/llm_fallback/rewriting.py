@@ -59,9 +59,11 @@ _ENVOYS_OWN = frozenset(
         "x-envoy-retry-on",
         "x-envoy-upstream-alt-stat-name",
         "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-alt-response",
         "x-envoy-upstream-rq-timeout-ms",
+        "x-envoy-upstream-stream-duration-ms",
     }
-)  # Envoy takes them from clients outside the mesh's network; a mesh's sidecar writes the first anew
+)  # a sidecar writes the first anew and takes the others away: to Envoy, its clients are outsiders (measured)
 _NOT_THE_RULES = _HOP_BY_HOP | _OUR_OWN  # how the request is framed is not for header operations to say
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")

@@ -94,8 +94,8 @@ ERRORS = [
         id="unknown-version-of-istio",
     ),
     pytest.param(
-        A + "---\napiVersion: istio.alibabacloud.com/v1beta1\nkind: LLMRoute\nmetadata: {name: r}\n",
-        "a.yaml:9: LLMRoute/r: kind: kind LLMRoute is not supported (remove it) [unsupported-kind]",
+        A + "---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: r}\n",
+        "a.yaml:9: Sidecar/r: kind: kind Sidecar is not supported (remove it) [unsupported-kind]",
         id="unsupported-kind",
     ),
     pytest.param(
@@ -109,9 +109,9 @@ ERRORS = [
         id="unknown-field",
     ),
     pytest.param(
-        B + virtual_service("b.com", http="[{timeout: 1s, route: [{destination: {host: b.com}}]}]"),
+        B + virtual_service("b.com", http="[{delegate: {name: a}, route: [{destination: {host: b.com}}]}]"),
         (
-            "a.yaml:14: VirtualService/vs: spec.http[0].timeout: this field of the mesh's is not supported"
+            "a.yaml:14: VirtualService/vs: spec.http[0].delegate: this field of the mesh's is not supported"
             " (remove it) [unsupported-field]"
         ),
         id="unsupported-field",
@@ -135,6 +135,54 @@ ERRORS = [
         id="invalid-value",
     ),
     pytest.param(
+        B + virtual_service("b.com", http="[{match: [{headers: {'a b': {exact: c}}}], route: []}]"),
+        (
+            "a.yaml:14: VirtualService/vs: spec.http[0].match[0].headers.a b: 'a b': not the name of a header"
+            " (write one such as x-user-type) [invalid-value]"
+        ),
+        id="invalid-value-as-a-key",
+    ),
+    pytest.param(
+        B + virtual_service("b.com", "B.com", http=GOOD),
+        (
+            "a.yaml:13: VirtualService/vs: spec.hosts[1]: overlaps hosts[0] (remove one of the two)"
+            " [invalid-value]"
+        ),
+        id="invalid-value-beside-another",
+    ),
+    pytest.param(
+        B + virtual_service("b.com", http="[{rewrite: {uri: /a}}]"),
+        (
+            "a.yaml:14: VirtualService/vs: spec.http[0].route: is required, or redirect or directResponse"
+            " instead [missing-field]"
+        ),
+        id="missing-field-or-another",
+    ),
+    pytest.param(
+        B + rule(trafficPolicy="{tls: {mode: ISTIO_MUTUAL}}"),
+        (
+            "a.yaml:14: DestinationRule/b: spec.trafficPolicy.tls.mode: 'ISTIO_MUTUAL': is not supported"
+            " (write SIMPLE or MUTUAL) [unsupported-value]"
+        ),
+        id="unsupported-value",
+    ),
+    pytest.param(
+        B + rule(trafficPolicy="{loadBalancer: {simple: LEAST_REQEST}}"),
+        (
+            "a.yaml:14: DestinationRule/b: spec.trafficPolicy.loadBalancer.simple: 'LEAST_REQEST': not one of"
+            " the values that are supported (did you mean LEAST_REQUEST?) [invalid-value]"
+        ),
+        id="invalid-value-of-several",
+    ),
+    pytest.param(
+        B + rule(trafficPolicy="{outlierDetection: {maxEjectionPercent: 1.5}}"),
+        (
+            "a.yaml:14: DestinationRule/b: spec.trafficPolicy.outlierDetection.maxEjectionPercent: must be a"
+            " whole number, not a fraction [wrong-type]"
+        ),
+        id="wrong-type-of-a-number",
+    ),
+    pytest.param(
         provider(configs=openai(apiKey='"${KEY}"')),
         (
             "a.yaml:7: LLMProvider/a: spec.configs.defaultConfig.openAIConfig.apiKey: environment variable"
@@ -155,7 +203,7 @@ ERRORS = [
         "",
         (
             "a.yaml: no LLMProvider or ServiceEntry: nothing to manage"
-            " (set llm_config to the files or folders with the mesh's YAML) [no-configuration]"
+            " (name the files or folders with the mesh's YAML) [no-configuration]"
         ),
         id="no-configuration",
     ),
@@ -349,7 +397,7 @@ def test_errors(load_yaml: Load, text: str, line: str) -> None:
         pytest.param(
             B + "---\napiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Service\n",
             Severity.INFO,
-            "a.yaml: 2 resources of other kinds were skipped [skipped]",
+            "a.yaml: 2 resources of other kinds were skipped (Deployment, Service) [skipped]",
             id="skipped",
         ),
     ],

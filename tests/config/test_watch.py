@@ -158,6 +158,31 @@ def test_no_heartbeat_is_needed(polls: str, tmp_path: Path, monkeypatch: pytest.
     asyncio.run(noticed())
 
 
+def test_no_event_is_needed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the system gives none, that is said, and the files are looked at instead."""
+    resource = pytest.importorskip("resource")
+    path = plain(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def noticed() -> None:
+        wakes = asyncio.Event()
+        following = asyncio.create_task(watch.follow([path], wakes.set, heartbeat_s=0.1))
+        async with asyncio.timeout(DEADLINE_S):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # no file can be opened, and no inotify
+            try:
+                while "no file events" not in caplog.text:  # noqa: ASYNC110 - logging knows no Event
+                    await asyncio.sleep(0.01)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            wakes.clear()
+            save(path)
+            await wakes.wait()
+        following.cancel()
+        await asyncio.wait([following])
+
+    asyncio.run(noticed())
+
+
 @pytest.mark.parametrize(
     ("layout", "expected"),
     [
@@ -182,7 +207,7 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").symlink_to("b.yaml")
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert watch.folders([tmp_path / "a.yaml"]) == {tmp_path.resolve()}
-    assert watch.stamps([tmp_path / "a.yaml"]) == {}
+    assert watch.stamps([tmp_path / "a.yaml"]) == {str(tmp_path / "a.yaml"): ()}
     assert watch.digest([tmp_path / "a.yaml"])
 
 

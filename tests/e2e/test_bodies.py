@@ -162,7 +162,7 @@ def test_an_upload_in_chunks(stage: tuple[Proxy, Provider]) -> None:
 
 
 def test_headers_are_the_clients(stage: tuple[Proxy, Provider]) -> None:
-    """Those of one connection are dropped, the rest pass; nothing is added that says who we are."""
+    """Those of one connection are dropped, the rest pass; added is which attempt it is, as in the mesh."""
     own = {
         "X-Request-Id": "7",
         "User-Agent": "an app/1.0",
@@ -184,6 +184,7 @@ def test_headers_are_the_clients(stage: tuple[Proxy, Provider]) -> None:
         "accept-encoding",
         "content-type",
         "content-length",
+        "x-envoy-attempt-count",
     }
     assert request.header("host") == "primary.test"
     assert [request.header(name) for name in ("x-request-id", "user-agent", "accept")] == [

@@ -110,11 +110,12 @@ BEFORE_THE_ANSWER = [
     "mitm.carriage:flows.show_request",
     "upstream.exchange:find_route",
     "upstream.exchange:is_well_formed",
-    "upstream.exchange:choose_endpoint",
+    "upstream.attempts:choose_endpoint",
     "upstream.exchange:rewrite",
     "upstream.client:_with_key",
+    "health:Health.record",
 ]
-AFTER_IT = ["health:Health.record", "upstream.exchange:end_to_end"]
+AFTER_IT = ["upstream.answers:end_to_end"]
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])

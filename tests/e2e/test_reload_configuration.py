@@ -198,7 +198,7 @@ def test_a_bad_value_of_the_option(setting: Setting, tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["plain", "nohup"])
 def test_a_terminal_that_is_closed(is_ignored: bool, stage: Stage) -> None:  # noqa: FBT001
-    """Its SIGHUP is no wish for a reload: the proxy ends, as programs in a terminal do, unless under nohup."""
+    """Its SIGHUP is no wish for a reload: the proxy ends, as programs do that nohup did not start."""
     proxy = stage.proxy(stage.write(OLD))
     ours, theirs = pty.openpty()
     handler = "SIG_IGN" if is_ignored else "SIG_DFL"

@@ -84,7 +84,7 @@ def test_other_sources_that_are_bad(stage: Stage) -> None:
     stage.reloader.switch_to(stage.sources)
     before = stage.configuration
     with pytest.raises(
-        BadConfigurationError, match=r"^\S*nowhere: does not exist .*\n\S*neither: does not exist"
+        BadConfigurationError, match=r"^\S*neither: does not exist .*\n\S*nowhere: does not exist"
     ):
         stage.reloader.switch_to(Sources((stage.folder / "nowhere", stage.folder / "neither")))
     assert stage.configuration is before

@@ -87,7 +87,10 @@ def _step(scenario: Scenario, theirs: StepRecord, own: StepRecord) -> Iterator[t
 
 def _requests(scenario: Scenario, step: StepRecord) -> list[tuple[object, ...]]:
     """What the endpoints saw, in its order only where requests came one after the other."""
-    found = [astuple(replace(seen, endpoint=_name(scenario, seen.endpoint))) for seen in step.seen]
+    found = []
+    for seen in step.seen:
+        headers = tuple(field for field in seen.headers if not (scenario.llm and field[0] == "host"))
+        found.append(astuple(replace(seen, endpoint=_name(scenario, seen.endpoint), headers=headers)))
     return found if isinstance(step.step, Ask) else sorted(found)
 
 

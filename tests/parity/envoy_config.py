@@ -68,7 +68,7 @@ def _listener(virtual_hosts: list[Document]) -> Document:
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "parity",
         "delayed_close_timeout": DELAYED_CLOSE,
-        "route_config": {"virtual_hosts": virtual_hosts},
+        "route_config": {"virtual_hosts": virtual_hosts, "validate_clusters": False},
         "http_filters": [lua_filter(), *filters],
     }
     http = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}

@@ -68,7 +68,7 @@ def _action(
         action["prefix_rewrite"] = uri
     authority = rewrite.get("authority") or authority
     destinations = rule["route"]
-    hashes = [rules[d["destination"]["host"]].hash_policy(d["destination"].get("subset")) for d in destinations]
+    hashes = [_hash_policy(destination["destination"], rules) for destination in destinations]
     if hash_policies := [policy for policy in hashes if policy]:
         action["hash_policy"] = hash_policies
     if len(destinations) == 1:
@@ -87,6 +87,11 @@ def _action(
     if retries := _retries(rule.get("retries", _DEFAULT_RETRIES), avoid_tried=avoid):
         action["retry_policy"] = retries
     return action
+
+
+def _hash_policy(destination: Document, rules: Mapping[str, Rule]) -> Document | None:
+    rule = rules.get(destination["host"])
+    return rule.hash_policy(destination.get("subset")) if rule else None
 
 
 def _weighted(destinations: list[Document], choices: Choices) -> Iterator[Document]:

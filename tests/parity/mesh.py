@@ -11,11 +11,13 @@ type Places = Mapping[str, Sequence[tuple[str, int]]]
 
 
 def documents(scenario: Scenario, places: Places) -> list[Document]:
-    """LLMProvider, ServiceEntry and DestinationRule of each service, and the VirtualService."""
+    """ServiceEntry and DestinationRule of each service, its LLMProvider if it is one, and the VirtualService."""
     found = [_virtual_service(scenario)]
     for name, service in scenario.services.items():
         host = scenario.host(name)
-        found += [_provider(host), _entry(host, service, places[name]), _rule(host, service)]
+        found += [_entry(host, service, places[name]), _rule(host, service)]
+        if scenario.llm:
+            found.append(_provider(host))
     return found
 
 

@@ -246,6 +246,12 @@ class AddonPlayer(Player):
         self.lines: list[str] = []
         super().__init__(documents, folder, setting, names)
 
+    async def ask(self, scenario: Scenario, request: Request = CHAT) -> Answer:
+        """One request; an addon that has stopped says why."""
+        assert self._process
+        assert self._process.poll() is None, "\n".join(self.lines)
+        return await super().ask(scenario, request)
+
     async def settle(self) -> None:
         """As long as for Envoy; then everything that it wrote before is in the pipe, and is read."""
         await asyncio.sleep(0.02)
@@ -289,7 +295,7 @@ class AddonPlayer(Player):
         assert self._process.stdout
         self._process.stdout.close()
         crashes = [line for line in self.lines if self._NEVER_SAID.search(line)]
-        assert not crashes, crashes
+        assert not crashes, "\n".join(self.lines)
 
     def _output(self) -> int:
         assert self._process

@@ -160,7 +160,8 @@ class Scenario:
     `free_choice`: endpoints behave differently and the balancer chooses, so that neither the order of the
     answers nor the number of attempts is determined, but how often each answer comes is. `free_counts`: not
     even that is, only which answers there are. `by_endpoint`: how many requests each endpoint sees is
-    compared too. `same_ports`: which one is as well, for balancers that go by addresses.
+    compared too. `same_ports`: which one is as well, for balancers that go by addresses. `llm`: the services
+    are LLM providers, to which the addon (and ASM, but not Envoy) sends their own Host.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Scenario:
     free_counts: bool = False
     by_endpoint: bool = False
     same_ports: bool = False
+    llm: bool = False
 
     @property
     def services(self) -> dict[str, Service]:

@@ -1,6 +1,7 @@
 """The endpoints of a target: written down, or found by the system's resolver."""
 
 import asyncio
+import selectors
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,20 +15,40 @@ from llm_fallback.upstream.discovery import REFRESH_S, Discovery, Endpoints
 HERE = Endpoint("127.0.0.1", 443)
 
 
-def named(*names: str) -> Target:
+def named(*names: str, weights: tuple[int, ...] = (), subset: str | None = None) -> Target:
     """A target with `resolution: DNS`."""
-    return Target("a.com", 80, tuple(Endpoint(name, 443) for name in names), per_address=True)
+    endpoints = tuple(Endpoint(name, 443) for name in names)
+    return Target("a.com", 80, endpoints, subset, weights, per_address=True)
+
+
+class Hasty(selectors.DefaultSelector):
+    """A selector for a loop in which time passes only while everybody waits, and then at once."""
+
+    skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout:
+            self.skipped += timeout
+        return super().select(None if timeout is None else 0)
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._hasty = Hasty()
+        super().__init__(self._hasty)
+
+    def time(self) -> float:
+        return self._hasty.skipped
 
 
 class World:
-    """A discovery with a clock that stands still, and what it has told; names may be given answers."""
+    """A discovery, and what it has told; names may be given answers."""
 
     def __init__(self) -> None:
-        self.now = 100.0
         self.told: list[Endpoints] = []
         self.asked: list[str] = []
         self.answers: dict[str, list[str] | OSError] = {}
-        self.discovery = Discovery(lambda: self.now, lambda _, endpoints: self.told.append(endpoints))
+        self.discovery = Discovery(lambda _, endpoints: self.told.append(endpoints))
 
     def run(self, scenario: Callable[["World"], Coroutine[Any, Any, None]]) -> None:
         """Run it in a loop that knows the answers, and asks the system for all other names."""
@@ -48,8 +69,10 @@ class World:
 
             loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]
             await scenario(self)
+            self.discovery.close()
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=HastyLoop if self.answers else None) as runner:
+            runner.run(main())
 
 
 def addresses(*names: str) -> Endpoints:
@@ -91,7 +114,9 @@ def test_localhost() -> None:
     """A name's addresses, each of them once."""
 
     async def scenario(world: World) -> None:
-        found = await world.discovery.endpoints(named("localhost", "localhost", "127.0.0.1"))
+        target = named("localhost", "localhost", "127.0.0.1")
+        world.discovery.adopt([target])
+        found = await world.discovery.endpoints(target)
         assert HERE in found
         assert len(set(found)) == len(found)
         assert world.told == [found]
@@ -99,35 +124,76 @@ def test_localhost() -> None:
     World().run(scenario)
 
 
-def test_an_answer_counts_for_a_while() -> None:
-    """Then the old one is used once more, while the new one is on its way."""
+def test_dns_is_asked_again_and_again() -> None:
+    """Whether there are requests or not; nobody waits for the new answer, which is told."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1", "10.0.0.2"]
+    target = named("b.com")
 
     async def scenario(world: World) -> None:
-        world.answers["b.com"] = ["10.0.0.1", "10.0.0.2"]
-        target = named("b.com")
+        world.discovery.adopt([target])
         assert await world.discovery.endpoints(target) == addresses("10.0.0.1", "10.0.0.2")
         world.answers["b.com"] = ["10.0.0.2", "10.0.0.3"]
-        world.now += REFRESH_S - 0.001
-        assert await world.discovery.endpoints(target) == addresses("10.0.0.1", "10.0.0.2")
+        await asyncio.sleep(REFRESH_S - 0.1)
         assert world.asked == ["b.com"]
-
-        world.now += 0.001
-        for _ in range(2):  # the second of which does not ask again
-            assert await world.discovery.endpoints(target) == addresses("10.0.0.1", "10.0.0.2")
-        await others(world)
-
+        assert await world.discovery.endpoints(target) == addresses("10.0.0.1", "10.0.0.2")
+        await asyncio.sleep(0.2)
         assert await world.discovery.endpoints(target) == addresses("10.0.0.2", "10.0.0.3")
-        assert world.asked == ["b.com", "b.com"]
+        await asyncio.sleep(3 * REFRESH_S)
+        assert world.asked == ["b.com"] * 5
         assert world.told == [addresses("10.0.0.1", "10.0.0.2"), addresses("10.0.0.2", "10.0.0.3")]
 
-    World().run(scenario)
+    world.run(scenario)
+
+
+def test_the_first_answer_is_there_before_the_first_request() -> None:
+    """It is asked for when the configuration is read."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
+
+    async def scenario(world: World) -> None:
+        world.discovery.adopt([named("b.com"), Target("c.com", 80, addresses("c.com"))])
+        await asyncio.sleep(0.1)
+        assert world.told == [addresses("10.0.0.1")]
+        assert world.asked == ["b.com"]
+
+    world.run(scenario)
+
+
+def test_a_configuration_that_is_read_before_there_is_a_loop() -> None:
+    """The first request asks, and from then on it is asked again."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
+    world.discovery.adopt([named("b.com")])
+
+    async def scenario(world: World) -> None:
+        assert await world.discovery.endpoints(named("b.com")) == addresses("10.0.0.1")
+        await asyncio.sleep(REFRESH_S + 0.1)
+        assert world.asked == ["b.com"] * 2
+
+    world.run(scenario)
+
+
+def test_nobody_asks_after_the_end() -> None:
+    """Not even those who were about to."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
+
+    async def scenario(world: World) -> None:
+        world.discovery.adopt([named("b.com")])
+        world.discovery.close()
+        await asyncio.sleep(3 * REFRESH_S)
+        assert (world.asked, world.told) == ([], [])
+
+    world.run(scenario)
 
 
 def test_requests_at_once_ask_once() -> None:
     """And one that is cancelled takes nothing from the others."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
 
     async def scenario(world: World) -> None:
-        world.answers["b.com"] = ["10.0.0.1"]
         target = named("b.com")
         waiting = [asyncio.create_task(world.discovery.endpoints(target)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -137,7 +203,7 @@ def test_requests_at_once_ask_once() -> None:
         assert answers[1:] == [addresses("10.0.0.1")] * 2
         assert world.asked == ["b.com"]
 
-    World().run(scenario)
+    world.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -150,46 +216,84 @@ def test_requests_at_once_ask_once() -> None:
 def test_a_failure_after_an_answer(error: OSError, then: Endpoints) -> None:
     """A resolver that does not answer changes nothing; a name that is gone has no endpoints."""
 
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
+    world.answers["c.com"] = ["10.0.1.1"]
+
     async def scenario(world: World) -> None:
-        world.answers["b.com"] = ["10.0.0.1"]
-        target = named("b.com")
+        target = named("b.com", "c.com")
+        world.discovery.adopt([target])
         await world.discovery.endpoints(target)
         world.answers["b.com"] = error
-        world.now += REFRESH_S
-        await world.discovery.endpoints(target)
-        await others(world)
-        assert await world.discovery.endpoints(target) == then
+        world.answers["c.com"] = ["10.0.1.2"]
+        await asyncio.sleep(REFRESH_S + 0.1)
+        assert await world.discovery.endpoints(target) == (*then, *addresses("10.0.1.2"))
 
-    World().run(scenario)
+    world.run(scenario)
 
 
 def test_one_name_of_two_that_nobody_can_tell() -> None:
     """The other one's addresses are used."""
+    world = World()
+    world.answers["b.com"] = socket.gaierror(socket.EAI_AGAIN, "no server")
+    world.answers["c.com"] = ["10.0.0.1"]
 
     async def scenario(world: World) -> None:
-        world.answers["b.com"] = socket.gaierror(socket.EAI_AGAIN, "no server")
-        world.answers["c.com"] = ["10.0.0.1"]
         assert await world.discovery.endpoints(named("b.com", "c.com")) == addresses("10.0.0.1")
 
-    World().run(scenario)
+    world.run(scenario)
 
 
 def test_a_reload_keeps_what_is_known() -> None:
-    """Of targets that stay, by host, port and endpoints; of the others it is forgotten."""
+    """Of targets that stay, by host, port, subset and endpoints; of the others it is forgotten."""
+    world = World()
+    world.answers |= {"b.com": ["10.0.0.1"], "c.com": ["10.0.0.2"]}
 
     async def scenario(world: World) -> None:
-        world.answers["b.com"] = ["10.0.0.1"]
-        await world.discovery.endpoints(named("b.com"))
         world.discovery.adopt([named("b.com")])
-        await world.discovery.endpoints(named("b.com"))
-        assert world.asked == ["b.com"]
-        world.discovery.adopt([named("c.com")])
-        await world.discovery.endpoints(named("b.com"))
+        await asyncio.sleep(0.1)
+        world.discovery.adopt([named("b.com"), named("b.com", subset="v2")])
+        await asyncio.sleep(0.1)
         assert world.asked == ["b.com", "b.com"]
+        assert world.told == [addresses("10.0.0.1")] * 2
+        world.discovery.adopt([named("c.com")])
+        await asyncio.sleep(2 * REFRESH_S + 0.1)
+        assert world.asked == ["b.com", "b.com", "c.com", "c.com", "c.com"]
 
-    World().run(scenario)
+    world.run(scenario)
 
 
-async def others(world: World) -> None:
-    """Let the lookup that is under way come to its end."""
-    await asyncio.gather(*world.discovery._lookups.values())
+def test_an_exchange_that_outlives_its_configuration() -> None:
+    """It is answered, and nothing is kept of it."""
+    world = World()
+    world.answers["b.com"] = ["10.0.0.1"]
+
+    async def scenario(world: World) -> None:
+        for _ in range(2):
+            assert await world.discovery.endpoints(named("b.com")) == addresses("10.0.0.1")
+        assert world.asked == ["b.com", "b.com"]
+        assert world.told == []
+
+    world.run(scenario)
+
+
+def test_weights() -> None:
+    """Those that are written down; every address of a name has the name's."""
+    world = World()
+    world.answers |= {"b.com": ["10.0.0.1", "10.0.0.2"], "c.com": ["10.0.0.2", "10.0.0.3"]}
+
+    async def scenario(world: World) -> None:
+        target = named("b.com", "c.com", weights=(3, 5))
+        world.discovery.adopt([target])
+        found = await world.discovery.endpoints(target)
+        assert [world.discovery.weight(target, endpoint) for endpoint in found] == [3, 3, 5]
+        world.answers["b.com"] = ["10.0.0.4"]
+        await asyncio.sleep(REFRESH_S + 0.1)
+        found = await world.discovery.endpoints(target)
+        assert [world.discovery.weight(target, endpoint) for endpoint in found] == [3, 5, 5]
+
+    world.run(scenario)
+    fixed = Target("a.com", 80, addresses("10.0.0.1", "10.0.0.2"), weights=(0, 7))
+    assert [world.discovery.weight(fixed, endpoint) for endpoint in fixed.endpoints] == [1, 7]
+    alike = Target("a.com", 80, addresses("10.0.0.1"))
+    assert world.discovery.weight(alike, alike.endpoints[0]) == 1

@@ -23,13 +23,14 @@ _TABLES_KEPT = 8  # an endpoint that is ejected and comes back needs no new Magl
 _RANDOM_BITS = 64
 
 type Measure = Callable[[Endpoint], int]
+type _Present = tuple[tuple[Endpoint, ...], tuple[int, ...]]
 
 
 class Balancer:
     """Picks endpoints for the requests to one target.
 
-    `now` is in seconds of a monotonic clock. The state is good as long as the target's balancing and weights
-    stay the same; a target that is configured anew gets a new Balancer, as it gets a new cluster in Envoy.
+    `now` is in seconds of a monotonic clock. A target whose balancing is configured anew gets a new Balancer,
+    as it gets a new cluster in Envoy.
     """
 
     def __init__(self, balancing: LoadBalancing) -> None:
@@ -38,10 +39,10 @@ class Balancer:
         self._warmup = balancing.warmup
         self._since: dict[Endpoint, float] = {}
         self._newest = float("-inf")
-        self._candidates: tuple[Endpoint, ...] = ()
+        self._present: _Present = ((), ())
         self._schedule: Schedule | None = None
         self._position: int | None = None
-        self._tables: dict[tuple[Endpoint, ...], Table] = {}
+        self._tables: dict[_Present, Table] = {}
 
     def adopt(self, endpoints: Iterable[Endpoint], *, now: float) -> None:
         """Say which endpoints the target has: new ones begin to warm up, those gone are forgotten.
@@ -75,7 +76,7 @@ class Balancer:
                 return rng.choice(candidates)
             case Algorithm.RING_HASH | Algorithm.MAGLEV:
                 key = rng.getrandbits(_RANDOM_BITS) if hash_key is None else hash_key
-                return self._table(tuple(candidates), weight).endpoint(key)
+                return self._table(_with_weights(candidates, weight)).endpoint(key)
             case Algorithm.LEAST_REQUEST | Algorithm.ROUND_ROBIN:
                 return self._pick_by_weight(candidates, weight, active, now, rng)
 
@@ -93,11 +94,11 @@ class Balancer:
             busy = active(endpoint) + 1 if is_least_request else 1
             return weight(endpoint) / busy * self._warmth(endpoint, now)
 
-        if self._candidates != (present := tuple(candidates)):
-            self._candidates = present
+        if self._present != (present := _with_weights(candidates, weight)):
+            self._present = present
             self._schedule = None
-            if self._is_warming(present, now) or len({weight(endpoint) for endpoint in present}) > 1:
-                self._schedule = Schedule(present, current_weight, picks=rng.getrandbits(_RANDOM_BITS))
+            if self._is_warming(candidates, now) or len(set(present[1])) > 1:
+                self._schedule = Schedule(candidates, current_weight, picks=rng.getrandbits(_RANDOM_BITS))
         if self._schedule:
             return self._schedule.pick(current_weight)
         if is_least_request:
@@ -128,11 +129,15 @@ class Balancer:
         grown = float((max(age, 0.001) / warmup.duration_s) ** (1 / warmup.aggression))
         return max(grown, warmup.minimum_percent / 100)
 
-    def _table(self, candidates: tuple[Endpoint, ...], weight: Measure) -> Table:
-        if (table := self._tables.get(candidates)) is None:
+    def _table(self, present: _Present) -> Table:
+        if (table := self._tables.get(present)) is None:
             build = ring if self._algorithm is Algorithm.RING_HASH else maglev
-            table = build(candidates, [weight(endpoint) for endpoint in candidates], self._table_size)
+            table = build(*present, self._table_size)
             if len(self._tables) >= _TABLES_KEPT:
                 del self._tables[next(iter(self._tables))]
-            self._tables[candidates] = table
+            self._tables[present] = table
         return table
+
+
+def _with_weights(candidates: Sequence[Endpoint], weight: Measure) -> _Present:
+    return tuple(candidates), tuple(map(weight, candidates))

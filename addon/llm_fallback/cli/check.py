@@ -70,7 +70,9 @@ def write(findings: Sequence[Finding]) -> None:
 
 def _summary(loaded: Loaded) -> str:
     severities = [finding.severity for finding in loaded.findings]
-    counts = [_counted(severities.count(severity), severity) for severity in Severity if severity in severities]
+    counts = [
+        _counted(severities.count(severity), severity) for severity in Severity if severity in severities
+    ]
     read = f"{_counted(loaded.resources, 'resource')} in {_counted(loaded.files, 'file')}"
     return f"{read}: {', '.join(counts) or 'nothing to report'}"
 

@@ -16,7 +16,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Print JSON Schema (draft 2020-12) of one kind, or one schema for files of all kinds:"
         " it chooses by apiVersion and kind.",
     )
-    parser.add_argument("kind", metavar="KIND", nargs="?", choices=sorted(KINDS), help=", ".join(sorted(KINDS)))
+    parser.add_argument(
+        "kind", metavar="KIND", nargs="?", choices=sorted(KINDS), help=", ".join(sorted(KINDS))
+    )
     parser.set_defaults(run=_run)
 
 

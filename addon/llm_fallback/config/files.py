@@ -72,7 +72,7 @@ def _is_meant(file: Path) -> bool:
     """Whether a file of a folder is for us; a link to nowhere is, so that somebody says so."""
     if file.name.startswith(".") or file.suffix.lower() not in _SUFFIXES:
         return False
-    return file.is_file() or file.is_symlink() and not file.exists()
+    return file.is_file() or (file.is_symlink() and not file.exists())
 
 
 def _read(file: Path) -> Source | Finding:
@@ -92,5 +92,5 @@ def _limited(name: str, opened: BinaryIO) -> Source | Finding:
 
 
 def _unreadable(path: Path, error: Exception) -> Finding:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reason = error.strerror if isinstance(error, OSError) else "not a path"
     return Finding(str(path), None, "", "", f"cannot be read: {reason}", "", Code.NO_CONFIGURATION)

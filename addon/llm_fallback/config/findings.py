@@ -45,6 +45,7 @@ class Code(StrEnum):
     UNRENDERED_TEMPLATE = "unrendered-template"
     UNSUPPORTED_FIELD = "unsupported-field"
     UNSUPPORTED_KIND = "unsupported-kind"
+    UNSUPPORTED_VALUE = "unsupported-value"
     WRONG_TYPE = "wrong-type"
     YAML_SYNTAX = "yaml-syntax"
     ZERO_WEIGHT = "zero-weight"

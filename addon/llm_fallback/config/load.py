@@ -125,7 +125,9 @@ class _Reading:
     def skipped_kinds(self, paths: Sequence[Path]) -> Iterator[Finding]:
         """One line for all that is not for us."""
         if self.skipped:
-            problem = f"{self.skipped.total()} resources of other kinds were skipped"
+            count = self.skipped.total()
+            what = "resource of another kind was" if count == 1 else "resources of other kinds were"
+            problem = f"{count} {what} skipped"
             kinds = ", ".join(sorted(self.skipped))
             yield Finding(_all(paths), None, "", "", problem, kinds, Code.SKIPPED, Severity.INFO)
 

@@ -62,11 +62,11 @@ class Match:
 class HeaderOperations:
     """What happens to headers: removals first, then `set` replaces and `add` appends (Envoy's order).
 
-    A name of `:authority` or `host` among requests' stands for the authority.
+    A name of `:authority` or `host` among requests' stands for the authority. Values may be keys: not in `repr`.
     """
 
-    set: tuple[tuple[str, str], ...] = ()
-    add: tuple[tuple[str, str], ...] = ()
+    set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    add: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     remove: tuple[str, ...] = ()
 
 
@@ -136,8 +136,6 @@ class Redirect:
     port: int | None = None
     from_request_port: bool = False
     uri: str | None = None
-    prefix: str | None = None
-    """Replaces the matched prefix only (Istio's `uri: "%PREFIX()%..."`)."""
 
 
 @dataclass(frozen=True, slots=True)

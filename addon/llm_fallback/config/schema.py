@@ -39,7 +39,10 @@ def schema_of_all() -> JsonSchemaValue:
     definitions: dict[str, JsonSchemaValue] = {}
     for name, kind in sorted(KINDS.items()):
         schema = kind.model_json_schema(
-            by_alias=True, schema_generator=_Generator, mode="validation", ref_template=f"#/$defs/{name}.{{model}}"
+            by_alias=True,
+            schema_generator=_Generator,
+            mode="validation",
+            ref_template=f"#/$defs/{name}.{{model}}",
         )
         inner = schema.pop("$defs", {})
         definitions[name] = _named(kind, schema)

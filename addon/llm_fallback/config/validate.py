@@ -1,6 +1,7 @@
 """From documents to resources: pydantic does the checking, this module says it the way findings do."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from llm_fallback.resources.base import Expanded, FieldError, Model
 _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
 
+_QUOTED = re.compile(r"'([^']*)'")
 _SECRET_FIELDS = frozenset({"apiKey"})
 _WANTED = {
     "string_type": "a string",
@@ -121,7 +123,7 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
         case "enum":
             return (
                 f"{shown}not one of the values that are supported",
-                f"write {context['expected']}",
+                _nearest(str(given), _QUOTED.findall(context["expected"])) or f"write {context['expected']}",
                 "invalid-value",
             )
         case "greater_than_equal":

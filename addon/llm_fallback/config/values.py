@@ -6,7 +6,6 @@ keys, cycles and alias bombs have to be findings too. What a plain scalar means,
 with two differences that are Kubernetes': no dates, no numbers of base 60.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -293,9 +292,11 @@ class _Composer:
         """Add what `<<` names: what is written stands, and the first of several merges."""
         sources = merge.value if isinstance(merge.value, list) else [merge.value]
         for index, source in enumerate(sources):
-            place = merge.place.places.get(index) if merge.place and source is not merge.value else merge.place
+            place = (
+                merge.place.places.get(index) if merge.place and source is not merge.value else merge.place
+            )
             if not isinstance(source, dict) or place is None or isinstance(place.lines, list):
-                if not (merge.place and merge.place.is_broken):
+                if not frame.place.is_broken:
                     self._problem(merge.line, "<< merges mappings only")
                 return
             for key, value in source.items():

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from llm_fallback.config.files import read_files
+from llm_fallback.config.findings import Finding
+
 logger = logging.getLogger("llm-fallback")
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every event
 
@@ -36,41 +39,42 @@ type Stamps = dict[str, tuple[int, ...]]
 """What tells that a file was written or replaced, by path."""
 
 
-def files(paths: Sequence[Path]) -> Iterator[str]:
-    """The files that a configuration is read from: those named, and those in the folders named."""
+def digest(paths: Sequence[Path]) -> bytes:
+    """What tells whether a configuration would be read differently: its files' names and contents."""
+    state = hashlib.blake2b(digest_size=16)
+    for source in read_files(paths):
+        name, text = (str(source), b"") if isinstance(source, Finding) else (source.name, source.text)
+        state.update(hashlib.blake2b(os.fsencode(name)).digest())
+        state.update(hashlib.blake2b(text).digest())
+    return state.digest()
+
+
+def stamps(paths: Sequence[Path]) -> Stamps:
+    """The files as they are now, without reading them; nothing of those that are not there."""
+    found: Stamps = {}
+    for file in _files(paths):
+        try:
+            now = os.stat(file)  # noqa: PTH116 - once a second for each, and a Path takes three times as long
+        except OSError:
+            found[file] = ()
+            continue
+        if not stat.S_ISDIR(now.st_mode):
+            found[file] = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+    return found
+
+
+def _files(paths: Sequence[Path]) -> Iterator[str]:
     for path in paths:
-        if path.is_dir():
-            yield from sorted(entry.path for entry in _entries(path))
+        if os.path.isdir(path):  # noqa: PTH112 - a Path's raises PermissionError on Python 3.12
+            yield from (entry.path for entry in _entries(path))
         else:
             yield str(path)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Those that may be files of a configuration."""
     with suppress(OSError), os.scandir(folder) as entries:
-        yield from (entry for entry in entries if entry.name.endswith(_SUFFIXES))
-
-
-def digest(paths: Sequence[Path]) -> bytes:
-    """What tells whether a configuration would be read differently: its files' names and contents."""
-    state = hashlib.blake2b(digest_size=16)
-    for file in files(paths):
-        try:
-            content = hashlib.blake2b(Path(file).read_bytes()).digest()
-        except OSError as error:
-            content = str(error.errno).encode()
-        state.update(b"%d %b %b" % (len(os.fsencode(file)), os.fsencode(file), content))
-    return state.digest()
-
-
-def stamps(paths: Sequence[Path]) -> Stamps:
-    """The files as they are now; those that are not there are left out."""
-    found: Stamps = {}
-    for file in files(paths):
-        with suppress(OSError):
-            now = os.stat(file)  # noqa: PTH116 - many times a minute, and a Path takes three times as long
-            if not stat.S_ISDIR(now.st_mode):
-                found[file] = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
-    return found
+        yield from (entry for entry in entries if entry.name.lower().endswith(_SUFFIXES))
 
 
 def folders(paths: Sequence[Path]) -> frozenset[Path]:
@@ -81,11 +85,12 @@ def folders(paths: Sequence[Path]) -> frozenset[Path]:
     """
     found = set[Path]()
     for path in paths:
-        found.update(_way_to(path))
-        if path.is_dir():
-            found.add(path.resolve())
-            links = [Path(entry.path) for entry in _entries(path) if entry.is_symlink()]
-            found.update(folder for link in links for folder in _way_to(link))
+        with suppress(OSError):  # what cannot be looked into cannot be watched either
+            found.update(_way_to(path))
+            if path.is_dir():
+                found.add(path.resolve())
+                links = [Path(entry.path) for entry in _entries(path) if entry.is_symlink()]
+                found.update(folder for link in links for folder in _way_to(link))
     return frozenset(found)
 
 
@@ -118,33 +123,25 @@ async def follow(
     """Call `on_change` whenever the files have changed and come to rest, and once at the beginning."""
     known = await asyncio.to_thread(stamps, paths)
     on_change()  # what was written between the first reading and now would go unnoticed
-    polls: bool | None = None  # watchfiles decides: the environment may ask for it
     while True:
         watched = await asyncio.to_thread(folders, paths)
-        try:
-            async with aclosing(_wake_ups(watched, heartbeat_s, polls=polls)) as wake_ups:
-                async for touched in wake_ups:
-                    now = await _at_rest(paths, known)
-                    if now != known:
-                        known = now
-                        on_change()
-                    elif not touched:
-                        continue
-                    if touched & watched or await asyncio.to_thread(folders, paths) != watched:
-                        break  # a folder that went away and came back is another one, to be watched anew
-        except FileNotFoundError:
-            await asyncio.sleep(QUIET_S)  # a folder went away while we turned to it
-        except (OSError, RuntimeError) as error:
-            if polls:
-                raise
-            logger.warning("no file events (%s): looking at the configuration every now and then", error)
-            polls = True
+        async with aclosing(_wake_ups(watched, heartbeat_s)) as wake_ups:
+            async for touched in wake_ups:
+                now = await _at_rest(paths, known)
+                if now != known:
+                    known = now
+                    on_change()
+                elif not touched:
+                    continue
+                if touched & watched or await asyncio.to_thread(folders, paths) != watched:
+                    break  # a folder that went away and came back is another one, to be watched anew
 
 
-async def _wake_ups(
-    watched: Iterable[Path], heartbeat_s: float, *, polls: bool | None
-) -> AsyncGenerator[frozenset[Path]]:
-    """What has been touched in the folders, as soon as something is; nothing when it is time for a look."""
+async def _wake_ups(watched: Iterable[Path], heartbeat_s: float) -> AsyncGenerator[frozenset[Path]]:
+    """What has been touched in the folders, as soon as something is; nothing when it is time for a look.
+
+    Ends if a folder is not there any more.
+    """
     events = awatch(
         *watched,
         watch_filter=None,
@@ -152,13 +149,21 @@ async def _wake_ups(
         step=_STEP_MS,
         rust_timeout=round(heartbeat_s * 1000),
         yield_on_timeout=True,
-        force_polling=polls,
         recursive=False,
         ignore_permission_denied=True,
     )
-    async with aclosing(events):
-        async for changes in events:
-            yield frozenset(Path(path) for _, path in changes)
+    try:
+        async with aclosing(events):
+            async for changes in events:
+                yield frozenset(Path(path) for _, path in changes)
+    except FileNotFoundError:
+        await asyncio.sleep(QUIET_S)
+        return
+    except (OSError, RuntimeError, ValueError) as error:  # no inotify left, or a name that is not UTF-8
+        logger.warning("no file events (%s): looking at the configuration every %g s", error, heartbeat_s)
+    while True:
+        await asyncio.sleep(heartbeat_s)
+        yield frozenset()
 
 
 async def _at_rest(paths: Sequence[Path], known: Stamps) -> Stamps:

@@ -169,7 +169,8 @@ class LLMFallback:
     def _adopt(self, snapshot: Snapshot) -> None:
         self._engine.adopt(snapshot)
         self._snapshot = snapshot
-        logger.info("managing %s", story.some_of(snapshot.virtual_hosts))
+        hosts = [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
+        logger.info("managing %s", story.some_of(hosts))
 
 
 def _labels(workload: str) -> dict[str, str] | None:

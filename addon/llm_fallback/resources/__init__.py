@@ -16,8 +16,11 @@ KINDS: dict[str, type[Resource]] = {
 }
 """Every kind that is read, by the name that YAML gives it."""
 
-HARMLESS_KINDS = frozenset({"Gateway", "PeerAuthentication", "ProxyConfig", "WorkloadGroup"})
-"""Kinds of the same API groups that cannot change what a request from a sidecar experiences."""
+HARMLESS_KINDS = frozenset({"Gateway", "ProxyConfig", "WorkloadEntry", "WorkloadGroup"})
+"""Kinds of the same API groups that cannot change what a request from a sidecar experiences.
+
+Workloads are endpoints of a ServiceEntry with a `workloadSelector` only, which is reported itself.
+"""
 
 API_GROUPS = frozenset({version.split("/")[0] for kind in KINDS.values() for version in kind.API_VERSIONS})
 """API groups whose other kinds may change the traffic: one that is not read is reported."""

@@ -112,6 +112,17 @@ def parse_limit_ms(value: object) -> int:
     return 0 if value != "0" and _nanoseconds(value) == 0 else parse_duration_ms(value)
 
 
+def unsupported(*values: str, write: str) -> BeforeValidator:
+    """Refuse values that the mesh takes and that do not act here; `write` is what to write instead."""
+
+    def check(value: object) -> object:
+        if value in values:
+            raise UnsupportedError(f"is not supported; write {write}")
+        return value
+
+    return BeforeValidator(check)
+
+
 def _whole_seconds(milliseconds: int) -> int:
     if milliseconds % 1000:
         raise ValueError("is a whole number of seconds; write it without a fraction")

@@ -14,7 +14,7 @@ from llm_fallback.resources.base import (
     Percent,
     PortSelector,
     UInt32,
-    UnsupportedError,
+    unsupported,
 )
 from llm_fallback.resources.connectionpool import ConnectionPoolSettings
 from llm_fallback.resources.istio import IstioResource, Spec
@@ -28,13 +28,6 @@ class TlsMode(StrEnum):
     DISABLE = "DISABLE"
     SIMPLE = "SIMPLE"
     MUTUAL = "MUTUAL"
-    ISTIO_MUTUAL = "ISTIO_MUTUAL"
-
-
-def _possible_here(value: TlsMode) -> TlsMode:
-    if value is TlsMode.ISTIO_MUTUAL:
-        raise UnsupportedError("'ISTIO_MUTUAL' needs the mesh's certificates; write SIMPLE or MUTUAL")
-    return value
 
 
 OptionalText = Annotated[str | None, AfterValidator(lambda value: value or None)]
@@ -46,7 +39,12 @@ class ClientTlsSettings(Model):
 
     NOT_SUPPORTED = frozenset({"credentialName", "caCrl"})
 
-    mode: Annotated[TlsMode, Field(strict=False), AfterValidator(_possible_here)] = TlsMode.DISABLE
+    mode: Annotated[
+        TlsMode,
+        Field(strict=False),
+        # It needs certificates that only the mesh issues.
+        unsupported("ISTIO_MUTUAL", write="SIMPLE or MUTUAL"),
+    ] = TlsMode.DISABLE
     sni: OptionalText = None
     ca_certificates: OptionalText = None
     client_certificate: OptionalText = None

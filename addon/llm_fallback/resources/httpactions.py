@@ -85,7 +85,7 @@ class HTTPRedirect(Model):
         if not (self.uri or self.authority or self.scheme) and self.port is None and self.derive_port is None:
             raise MissingError("needs one of uri, authority, scheme, port and derivePort", "uri")
         if self.scheme not in ("", "http", "https"):
-            raise FieldError(f"{self.scheme!r}: not a scheme; write http or https", "scheme")
+            raise FieldError("not a scheme; write http or https", "scheme")
         return self
 
     @model_validator(mode="after")
@@ -165,8 +165,8 @@ def _conditions(value: str) -> str:
         if word in RETRY_CONDITIONS or (word.isdecimal() and word.isascii() and int(word) in _STATUSES):
             continue
         if word.strip() != word:
-            raise ValueError(f"{word!r} has a space; separate conditions by commas only")
-        raise ValueError(f"{word!r} is no condition; write words such as 5xx,reset or codes such as 503")
+            raise ValueError("a space is part of a condition; separate conditions by commas only")
+        raise ValueError("has a word that is no condition; write such as 5xx,reset or codes such as 503")
     return value
 
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from math import isqrt
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from llm_fallback.resources.base import (
     Decimal,
@@ -14,7 +14,7 @@ from llm_fallback.resources.base import (
     Integer,
     LimitMs,
     Model,
-    UnsupportedError,
+    unsupported,
 )
 
 _MAX_TABLE = 5_000_011  # Envoy's bound on Maglev's table
@@ -26,15 +26,8 @@ class SimpleLb(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
     LEAST_CONN = "LEAST_CONN"
     RANDOM = "RANDOM"
-    PASSTHROUGH = "PASSTHROUGH"
     ROUND_ROBIN = "ROUND_ROBIN"
     LEAST_REQUEST = "LEAST_REQUEST"
-
-
-def _chosen_here(value: SimpleLb) -> SimpleLb:
-    if value is SimpleLb.PASSTHROUGH:
-        raise UnsupportedError("'PASSTHROUGH' is not supported; write LEAST_REQUEST, ROUND_ROBIN or RANDOM")
-    return value
 
 
 class HTTPCookie(Model):
@@ -116,7 +109,14 @@ class WarmupConfiguration(Model):
 class LoadBalancerSettings(Model):
     """How an endpoint is chosen among those in rotation."""
 
-    simple: Annotated[SimpleLb, Field(strict=False), AfterValidator(_chosen_here)] | None = None
+    simple: (
+        Annotated[
+            SimpleLb,
+            Field(strict=False),
+            unsupported("PASSTHROUGH", write="LEAST_REQUEST, ROUND_ROBIN or RANDOM"),
+        ]
+        | None
+    ) = None
     consistent_hash: ConsistentHash | None = None
     warmup: WarmupConfiguration | None = None
     warmup_duration_secs: DurationMs | None = None  # deprecated

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from llm_fallback.resources.base import UnsupportedError
+from llm_fallback.resources.base import FieldError, UnsupportedError
 
 MESH = "mesh"
 """The gateway that stands for the sidecars of the mesh."""
@@ -40,7 +40,7 @@ def parse_host(value: str) -> str:
     Raises ValueError for anything else; an address is no name, as its last label is a number.
     """
     if "*" in value:
-        raise UnsupportedError("a host with a wildcard is not supported; write the full name")
+        raise ValueError("not one host but a wildcard; write the full name")
     labels = value.removesuffix(".").split(".")
     if len(value) > _MAX_HOST or not all(map(is_label, labels)):
         raise ValueError(_NOT_A_HOST)
@@ -78,8 +78,8 @@ def _service_pattern(value: str) -> str:
 def _destination(value: str) -> str:
     if value == "*":
         raise ValueError("a destination is one host; write its full name")
-    if "*" in value:
-        parse_host_pattern(value)  # what Istio rejects is wrong, the rest is not supported
+    if "*" in value and parse_host_pattern(value):
+        raise UnsupportedError("a wildcard as a destination is not supported; write the full name")
     return parse_named_host(value)
 
 
@@ -100,9 +100,9 @@ def _label_key(key: str) -> bool:
 def _labels(value: dict[str, str]) -> dict[str, str]:
     for key, text in value.items():
         if not _label_key(key):
-            raise ValueError(f"{key!r} is no name of a label; write letters, digits, '-', '_' and '.'")
+            raise FieldError("not a label's name; write letters, digits, '-', '_' and '.'", key)
         if text and (len(text) > _MAX_LABEL or not _QUALIFIED.fullmatch(text)):
-            raise ValueError(f"{text!r} is no value of a label; write letters, digits, '-', '_' and '.'")
+            raise FieldError("not a label's value; write letters, digits, '-', '_' and '.'", key)
     return value
 
 

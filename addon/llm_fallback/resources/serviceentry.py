@@ -14,6 +14,7 @@ from llm_fallback.resources.base import (
     PortNumber,
     UInt32,
     UnsupportedError,
+    unsupported,
 )
 from llm_fallback.resources.istio import IstioResource, Spec
 from llm_fallback.resources.names import (
@@ -34,7 +35,6 @@ class Resolution(StrEnum):
     STATIC = "STATIC"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
-    DYNAMIC_DNS = "DYNAMIC_DNS"
 
 
 class Protocol(StrEnum):
@@ -80,12 +80,6 @@ _HTTP = frozenset(
 def _capitals(value: object) -> object:
     if isinstance(value, str):
         return value.upper() or Protocol.HTTP
-    return value
-
-
-def _resolved_here(value: Resolution) -> Resolution:
-    if value is Resolution.DYNAMIC_DNS:
-        raise UnsupportedError("'DYNAMIC_DNS' is not supported; write DNS, with a host without a wildcard")
     return value
 
 
@@ -140,7 +134,11 @@ class ServiceEntrySpec(Spec):
 
     hosts: Annotated[list[ServicePattern], Field(min_length=1)]
     ports: list[ServicePort] = []
-    resolution: Annotated[Resolution, Field(strict=False), AfterValidator(_resolved_here)] = Resolution.NONE
+    resolution: Annotated[
+        Resolution,
+        Field(strict=False),
+        unsupported("DYNAMIC_DNS", write="DNS, and hosts by their full names"),
+    ] = Resolution.NONE
     endpoints: list[WorkloadEntry] = []
     subject_alt_names: list[str] = []
     addresses: list[Annotated[str, AfterValidator(_subnet)]] = []

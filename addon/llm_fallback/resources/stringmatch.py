@@ -33,8 +33,9 @@ def compile_regex(value: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    text = error.args[0] if error.args else ""
-    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    text = error.args[0] if error.args else b""
+    # What follows the colon is the regex, which may have come from the environment.
+    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition(":")[0]
 
 
 Regex = Annotated[str, AfterValidator(_regex)]

@@ -165,9 +165,9 @@ class VirtualServiceSpec(Spec):
         for index, host in enumerate(self.hosts):
             if host == "*" and self.is_for_sidecars:
                 raise FieldError("'*' is for gateways only; write *.example.com", "hosts", index)
-            for other in self.hosts[:index]:
+            for before, other in enumerate(self.hosts[:index]):
                 if host_matches(other, host) or host_matches(host, other):
-                    raise FieldError(f"{host!r} and {other!r} overlap; remove one of them", "hosts", index)
+                    raise FieldError(f"overlaps hosts[{before}]; remove one of the two", "hosts", index)
         return self
 
     @model_validator(mode="after")

@@ -68,10 +68,13 @@ def local_pieces(reply: LocalReply, changes: "Changes | None" = None) -> list[Pi
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the rule of a request does to the headers of its answer, whoever gives it."""
+    """What the rule of a request does to the headers of its answer, whoever gives it.
+
+    Without `facts` the rule's CORS policy plays no part.
+    """
 
     matched: Matched
-    facts: RequestFacts
+    facts: RequestFacts | None
     destination: RouteDestination | None = None
     set_cookie: str | None = None
 
@@ -85,6 +88,6 @@ class Changes:
                 route.headers.response, own.response, is_weighted=is_weighted
             ):
                 headers = header_operations.apply(operations, headers)
-        if route.cors and isinstance(route.action, tuple):
+        if route.cors and self.facts and isinstance(route.action, tuple):
             headers = cors.response_headers(route.cors, self.facts, headers)
         return (*headers, ("set-cookie", self.set_cookie)) if self.set_cookie else headers

@@ -21,9 +21,11 @@ from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.selection import choose_endpoint
+from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import AttemptFailed, UpstreamClient, UpstreamResponse
 from llm_fallback.upstream.discovery import Discovery
 
+_EXPECTED_TIMEOUT = "x-envoy-expected-rq-timeout-ms"
 _ATTEMPT_COUNT = "x-envoy-attempt-count"
 
 
@@ -86,9 +88,16 @@ class Attempts:
         self._watcher = watcher
         self._hash_key = hash_key
         self._endpoint_count = 0
+        self._retry: Resource | None = None
 
     async def run(self, outgoing: Outgoing) -> LocalReply | Answered:
         """Try until there is an answer to pass on, or none to be had."""
+        try:
+            return await self._run(outgoing)
+        finally:
+            self._let_go_of_retry()
+
+    async def _run(self, outgoing: Outgoing) -> LocalReply | Answered:
         tried: list[Endpoint] = []
         while True:
             endpoint = await self._choose(tried)
@@ -96,7 +105,7 @@ class Attempts:
                 self.made.append(Attempted(self._target.host, None, "no healthy endpoint", 0.0))
                 return local_replies.NO_HEALTHY_UPSTREAM
             tried.append(endpoint)
-            result = await self._attempt(endpoint, outgoing.with_header(_ATTEMPT_COUNT, str(len(tried))))
+            result = await self._attempt(endpoint, self._marked(outgoing, attempt=len(tried)))
             if not self._goes_on(result, retries_done=len(tried) - 1, body_size=len(outgoing.body)):
                 break
             if isinstance(result, Answered):
@@ -106,6 +115,12 @@ class Attempts:
         if isinstance(result, Answered):
             return result
         return local_replies.failed(result, retries_done=len(tried) - 1)
+
+    def _marked(self, outgoing: Outgoing, *, attempt: int) -> Outgoing:
+        """The request with what Envoy tells upstreams: which attempt it is, and how long it may take."""
+        marked = outgoing.with_header(_ATTEMPT_COUNT, str(attempt))
+        left = self._time_for_a_try()
+        return marked if left is None else marked.with_header(_EXPECTED_TIMEOUT, str(round(left * 1000)))
 
     def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
         """Count the outcome for the endpoint, and say so if it is ejected for it."""
@@ -150,31 +165,38 @@ class Attempts:
         finally:
             took = self._shared.clock() - began
             self.made.append(Attempted(self._target.host, str(endpoint), result, took))
-        self.charge(endpoint, Outcome(200, local_origin=True))
         self.charge(endpoint, Outcome(response.status))
         return Answered(response, endpoint, took)
 
     async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
-        """Send within the time that is left for this attempt."""
-        limits = [s for s in (self._policy.per_try_timeout_s, self._time_left()) if s is not None]
-        if not limits:
-            return await self._shared.client.send(self._target, endpoint, outgoing)
+        """Send within the time that is left; the time of one try begins when there is a connection for it."""
+        timer = asyncio.timeout(self._time_left())
+        is_connected = False
+
+        def connected() -> None:
+            nonlocal is_connected
+            is_connected = True
+            self.charge(endpoint, Outcome(200, local_origin=True))
+            if (left := self._time_for_a_try()) is not None:
+                timer.reschedule(asyncio.get_running_loop().time() + left)
+
         try:
-            async with asyncio.timeout(min(limits)):
-                return await self._shared.client.send(self._target, endpoint, outgoing)
+            async with timer:
+                return await self._shared.client.send(self._target, endpoint, outgoing, connected)
         except TimeoutError:
-            raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None
+            if is_connected:
+                raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None
+            raise AttemptFailed(Failure.TIMEOUT_CONNECTING, "no connection in time") from None
 
     def _charge_failure(self, endpoint: Endpoint, failure: Failure) -> None:
-        if failure is Failure.OVERFLOW:
+        if failure in (Failure.OVERFLOW, Failure.TIMEOUT_CONNECTING):
             return
-        if failure.is_after_connecting:
-            self.charge(endpoint, Outcome(200, local_origin=True))
         self.charge(endpoint, Outcome(504 if failure is Failure.TIMEOUT else 503, local_origin=True))
 
     def _goes_on(self, result: Failure | Answered, *, retries_done: int, body_size: int) -> bool:
-        """Whether another attempt follows; if only their number forbids it, that is flagged."""
+        """Whether another attempt follows; if only a limit forbids it, that is flagged."""
         policy = self._policy
+        self._let_go_of_retry()
         if isinstance(result, Failure):
             covered = retry.retries_failure(policy, result)
         else:
@@ -185,7 +207,18 @@ class Attempts:
         if retries_done >= policy.attempts:
             self.flags = (Flag.UPSTREAM_RETRY_LIMIT_EXCEEDED,) if policy.attempts else ()
             return False
+        retries = self._shared.client.retries(self._target)
+        if not retries.take():
+            self.flags = (Flag.UPSTREAM_OVERFLOW,)
+            return False
+        self._retry = retries
         return True
+
+    def _let_go_of_retry(self) -> None:
+        """A retry counts among the target's until it is decided what follows it."""
+        if self._retry:
+            self._retry.give_back()
+            self._retry = None
 
     async def _back_off(self, retry_number: int) -> bool:
         """Wait before a retry; False if time is up before that."""
@@ -193,6 +226,10 @@ class Attempts:
         left = self._time_left()
         await asyncio.sleep(wait if left is None else min(wait, left))
         return not self._is_late()
+
+    def _time_for_a_try(self) -> float | None:
+        limits = (self._policy.per_try_timeout_s, self._time_left())
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _time_left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - self._shared.clock())

@@ -145,12 +145,12 @@ class CircuitBreakers:
         return connection
 
     def lost(self, host: Host, protocol: ResponseHandler | None = None) -> None:
-        """A connection is gone, or was never made."""
+        """A connection is gone, or, without a `protocol`, was never made."""
         self.connections.give_back()
         host.connections -= 1
         if protocol is not None:
             del self._open[protocol]
-        host.call_next()
+            host.call_next()
         self.forget_if_unused(host)
         if self.is_draining:
             self.tell_if_unused()

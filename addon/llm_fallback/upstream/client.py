@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import aiohttp
@@ -15,6 +15,7 @@ from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Resource
+from llm_fallback.upstream.connector import on_connected
 from llm_fallback.upstream.pool import Pool
 from llm_fallback.upstream.tls import TlsContexts
 
@@ -109,11 +110,14 @@ class UpstreamClient:
         for pool in before.values():
             pool.breakers.drain()
 
-    async def send(self, target: Target, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
-        """Send the request and wait for the response headers.
+    async def send(
+        self, target: Target, endpoint: Endpoint, outgoing: Outgoing, connected: Callable[[], None]
+    ) -> UpstreamResponse:
+        """Send the request and wait for the response headers; `connected` is called when it has a connection.
 
         Raises AttemptFailed if there are none.
         """
+        on_connected.set(connected)
         pool = self._pools.get(target) or self._pool(target)
         session = pool.session or pool.open(self._resolver or self._make_resolver())
         is_tls = pool.context is not None

@@ -1,6 +1,8 @@
 """aiohttp's pool of connections, counted and bounded."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -8,6 +10,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Turn
+
+
+on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
+"""What the request of this task wants to be told when it has a connection; aiohttp passes nothing through."""
 
 
 class _NoConnectionFree(Exception):  # noqa: N818 - no failure
@@ -33,12 +39,25 @@ class Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
         """A connection for the request; raises Overflow if it is one too many."""
-        if self._is_bounded:
-            return self._breakers.given(await self._connect_in_turn(req, traces, timeout))
+        connect = self._connect_in_turn if self._is_bounded else self._connect
+        connection = self._breakers.given(await connect(req, traces, timeout))
+        try:
+            on_connected.get()()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
             if connection.protocol is None or not connection.protocol.should_close:
-                return self._breakers.given(connection)
+                return connection
             connection.close()
 
     async def _connect_in_turn(

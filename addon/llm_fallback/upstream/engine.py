@@ -8,6 +8,7 @@ from llm_fallback.balancing import Balancer
 from llm_fallback.config.snapshot import LoadBalancing, Snapshot, Target, TargetKey
 from llm_fallback.events import Event
 from llm_fallback.health import Health
+from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import OriginalRequest, Outgoing
 from llm_fallback.upstream.client import UpstreamClient
 from llm_fallback.upstream.defects import report
@@ -27,7 +28,7 @@ class Engine:
     ) -> None:
         self.client = UpstreamClient()
         self.health = Health()
-        self.discovery = Discovery(clock, self.health.keep_only)
+        self.discovery = Discovery(self._found)
         self.clock = clock
         self.rng = rng
         self.on_event = on_event
@@ -43,6 +44,11 @@ class Engine:
         self.health.adopt(targets, now=self.clock())
         stay = {target.key: target.balancing for target in targets}
         self._balancers = {k: known for k, known in self._balancers.items() if stay.get(k) == known[0]}
+
+    def _found(self, target: Target, endpoints: tuple[Endpoint, ...]) -> None:
+        """DNS has new addresses for a target: nothing is kept of those that are gone."""
+        self.health.keep_only(target, endpoints)
+        self.client.keep_only(target, endpoints)
 
     def exchange(self, snapshot: Snapshot, request: OriginalRequest, observer: Observer) -> Exchange:
         """The exchange for a request to a managed host, not yet begun.

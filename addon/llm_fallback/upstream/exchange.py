@@ -98,15 +98,15 @@ class Exchange:
             return local_replies.NO_ROUTE
         route = self._matched.route
         if not isinstance(route.action, tuple):
-            return redirects.reply(route.action, self._facts, self._matched.match)
-        if route.cors and (granted := cors.preflight(route.cors, self._facts)) is not None:
-            return LocalReply(200, headers=granted, is_changed_by_rules=False)
+            return redirects.reply(route.action, self._facts)
         routed = self._routed = choose_destination(
             self._snapshot, route.action, listener_port=self._request.port, rng=self._shared.rng
         )
         target = self._target = await self._choose_target(routed)
         if (reply := await self._inject_fault(route)) is not None:
             return reply
+        if route.cors and (granted := cors.preflight(route.cors, self._facts)) is not None:
+            return LocalReply(200, headers=granted, is_changed_by_rules=False)
         if target is None:
             return local_replies.NO_SUCH_TARGET
         return await self._attempt(self._matched, routed, target)
@@ -200,7 +200,9 @@ class Exchange:
         if self._matched is None:
             return None
         destination = self._routed.destination if self._routed else None
-        return Changes(self._matched, self._facts, destination, self._set_cookie)
+        # Istio's chain has the fault filter before the one for CORS, which therefore sees no aborted request.
+        is_aborted = Flag.FAULT_INJECTED in self._flags
+        return Changes(self._matched, None if is_aborted else self._facts, destination, self._set_cookie)
 
     def _finish(self) -> None:
         """Let go of the connection and say what happened, before the last pieces go out."""
@@ -216,7 +218,7 @@ class Exchange:
             str(chosen) if self._target is not chosen else None,
             tuple(self._attempts.made) if self._attempts else (),
             self._status,
-            self._flags,
+            local_replies.in_order(self._flags),
             self._shared.clock() - self._began,
             self._matched.route.source if self._matched else None,
         )

@@ -1,7 +1,7 @@
 """The scenarios that people thought of."""
 
 from tests.parity.scenario import Scenario
-from tests.parity.scenarios import detection, limits, retries, timeouts
+from tests.parity.scenarios import answers, detection, limits, retries, routes, several, timeouts
 
-_GROUPS = (*detection.GROUPS, *retries.GROUPS, *timeouts.GROUPS, *limits.GROUPS)
-SCENARIOS: tuple[Scenario, ...] = tuple(scenario for group in _GROUPS for scenario in group())
+_MODULES = (detection, retries, timeouts, limits, routes, several, answers)
+SCENARIOS: tuple[Scenario, ...] = tuple(s for module in _MODULES for group in module.GROUPS for s in group())

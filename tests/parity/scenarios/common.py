@@ -45,19 +45,20 @@ def ask(*behaviours: Behaviour, service: str = "primary") -> Steps:
 
 def one(name: str, settings: dict[str, Any] | None, *steps: Step, **more: Any) -> Scenario:
     """A primary with a single endpoint, and a fallback that is well."""
-    return Scenario(
-        name=name, primary=Service(outlier=settings), fallback=Service(), steps=tuple(steps), **more
-    )
+    primary = Service(outlier=settings, policy=more.pop("policy", {}))
+    return Scenario(name=name, primary=primary, fallback=Service(), steps=tuple(steps), **more)
 
 
 def alone(name: str, settings: dict[str, Any] | None, *steps: Step, **more: Any) -> Scenario:
     """A primary with a single endpoint and no fallback."""
-    return Scenario(name=name, primary=Service(outlier=settings), steps=tuple(steps), **more)
+    primary = Service(outlier=settings, policy=more.pop("policy", {}))
+    return Scenario(name=name, primary=primary, steps=tuple(steps), **more)
 
 
 def several(name: str, count: int, settings: dict[str, Any], *steps: Step, **more: Any) -> Scenario:
     """A primary with several endpoints and no fallback."""
-    return Scenario(name=name, primary=Service(endpoints=count, outlier=settings), steps=tuple(steps), **more)
+    primary = Service(endpoints=count, outlier=settings, policy=more.pop("policy", {}))
+    return Scenario(name=name, primary=primary, steps=tuple(steps), **more)
 
 
 def route(

@@ -8,9 +8,9 @@ from tests.parity.scenarios.common import BASE, GROWING, alone, ask, grpc, one, 
 
 def _tutorial() -> Iterator[Scenario]:
     settings = outlier(1, minHealthPercent=0, baseEjectionTime=BASE)
-    yield one("tutorial", settings, *ask(Fault.REFUSE), Ask(2), Say(200), AwaitReturn(), Ask(2))
-    yield one("tutorial-500", settings, *ask(500), Ask(2), Say(200), AwaitReturn(), Ask(2))
-    yield one("tutorial-still-down", settings, *ask(Fault.REFUSE), Ask(), AwaitReturn(), Ask(2))
+    yield one("tutorial", settings, *ask(Fault.REFUSE), Ask(2), Say(200), AwaitReturn(), Ask(2), llm=True)
+    yield one("tutorial-500", settings, *ask(500), Ask(2), Say(200), AwaitReturn(), Ask(2), llm=True)
+    yield one("tutorial-still-down", settings, *ask(Fault.REFUSE), Ask(), AwaitReturn(), Ask(2), llm=True)
 
 
 def _thresholds() -> Iterator[Scenario]:

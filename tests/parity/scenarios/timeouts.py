@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.parity.scenario import Ask, Fault, Release, Begin, HangUp, Pause, Say, Scenario
+from tests.parity.scenario import Ask, Begin, Fault, HangUp, Pause, Release, Say, Scenario
 from tests.parity.scenarios.common import ask, one, outlier, route, several, split
 
 SHORT = "300ms"
@@ -49,10 +49,12 @@ def _per_try() -> Iterator[Scenario]:
     yield route("per-try-timeouts-count", used_up, *silent, Ask(), outlier=outlier(3))
     yield route("per-try-timeout-ejects", used_up, *silent, Ask(), outlier=outlier(1))
     yield route("per-try-timeouts-split", used_up, *silent, Ask(), outlier=split(1, 2))
-    yield route("per-try-timeout-after-headers", used_up, *ask(Fault.STALL, 200), outlier=outlier(1))
-    yield route(
-        "per-try-timeout-while-connecting", used_up, *ask(Fault.BLACKHOLE), *ask(200), outlier=outlier(9)
-    )
+    stalls = ask(Fault.STALL, 200)
+    yield route("per-try-timeout-after-headers", {**used_up, "timeout": "600ms"}, *stalls, outlier=outlier(1))
+    pool = {"connectionPool": {"tcp": {"connectTimeout": "500ms"}}}
+    once = _retries("5xx", 1, perTryTimeout="200ms")
+    hole = (*ask(Fault.BLACKHOLE), *ask(200))
+    yield route("per-try-timeout-while-connecting", once, *hole, outlier=outlier(9), policy=pool)
     yield several(
         "per-try-timeout-goes-elsewhere",
         *(2, outlier(0), Say(Fault.SILENT, endpoint=0), Ask(6)),

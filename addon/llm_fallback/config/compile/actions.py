@@ -37,8 +37,6 @@ from llm_fallback.resources.httpactions import (
 from llm_fallback.resources.httpheaders import HeaderOperations as WrittenOperations
 from llm_fallback.resources.httpheaders import Headers as WrittenHeaders
 
-_MATCHED_PREFIX = "%PREFIX()%"  # Istio's mark for a redirect that replaces the matched prefix only
-
 
 def action(rule: written.HTTPRoute) -> Action:
     """Where the requests of a rule go, or what answers them."""
@@ -144,15 +142,13 @@ def _sorted(fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _redirect(given: HTTPRedirect) -> Redirect:
-    replaces_prefix = given.uri.startswith(_MATCHED_PREFIX)
     return Redirect(
         code=given.redirect_code or HTTPStatus.MOVED_PERMANENTLY,
         scheme=given.scheme or None,
         authority=given.authority or None,
         port=given.port,
         from_request_port=given.derive_port is DerivePort.FROM_REQUEST_PORT,
-        uri=None if replaces_prefix else given.uri or None,
-        prefix=given.uri.removeprefix(_MATCHED_PREFIX) if replaces_prefix else None,
+        uri=given.uri or None,
     )
 
 

@@ -148,5 +148,3 @@ def _provider(provider: LLMProvider) -> Provider:
 def _config(written: WrittenConfig) -> ProviderConfig:
     config = written.open_ai_config
     return ProviderConfig(config.model, config.stream, config.api_key)
-
-

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from llm_fallback.config.collection import Collection
-from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.compile.actions import action, cors, fault, headers, mirrors, retries, rewrite
+from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.routes import Destination, Match, Route, RouteDestination, VirtualHost
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
