@@ -32,12 +32,18 @@ def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="scripts/parity", description=__doc__)
     parser.add_argument("name", nargs="*", help="a part of a scenario's name")
-    parser.add_argument("--scenario", type=Path, action="append", metavar="FILE", help="scenarios of your own")
+    parser.add_argument(
+        "--scenario", type=Path, action="append", metavar="FILE", help="scenarios of your own"
+    )
     parser.add_argument("--histories", type=int, default=HISTORIES, metavar="N", help="how many random ones")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the seed of the first of them")
     parser.add_argument("--only", choices=["envoy"], help="play Envoy alone, and compare nothing")
-    parser.add_argument("--verbose", action="store_true", help="every answer, and every request as it arrived")
-    parser.add_argument("--model", type=int, metavar="N", help="compare N random histories of the detector instead")
+    parser.add_argument(
+        "--verbose", action="store_true", help="every answer, and every request as it arrived"
+    )
+    parser.add_argument(
+        "--model", type=int, metavar="N", help="compare N random histories of the detector instead"
+    )
     return parser.parse_args()
 
 

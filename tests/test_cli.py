@@ -71,7 +71,11 @@ def test_a_warning_fails(capsys: pytest.CaptureFixture[str]) -> None:
 
     status, out, err = run(capsys, "check", "-f", "a.yaml")
 
-    assert (status, out.rpartition(" ")[2], err) == (1, "[generated-rule]\n", "2 resources in 1 file: 1 warning\n")
+    assert (status, out.rpartition(" ")[2], err) == (
+        1,
+        "[generated-rule]\n",
+        "2 resources in 1 file: 1 warning\n",
+    )
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +113,10 @@ def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     """`kubectl get ... -o yaml | llm-fallback check -f -`."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(entry(x="1").encode())))
 
-    assert run(capsys, "check", "-f", "-")[1] == "<stdin>:8: ServiceEntry/b: spec.x: unknown field [unknown-field]\n"
+    assert (
+        run(capsys, "check", "-f", "-")[1]
+        == "<stdin>:8: ServiceEntry/b: spec.x: unknown field [unknown-field]\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,24 @@ def test_the_rules_rewrite_comes_first(path: str, provider: Provider | None, exp
     ],
 )
 def test_authority(plan: Plan, provider: Provider | None, expected: str) -> None:
+    """And the one that a rule replaced is told, as Envoy does."""
     outgoing = rewrite(request(), target_of(provider), None, plan)
 
-    assert outgoing.headers == (("Host", expected),)
+    assert outgoing.headers[0] == ("Host", expected)
+    told = (("x-envoy-original-host", request().authority),)
+    assert outgoing.headers[1:] in ((), told)
+    assert expected in (request().authority, target_of(provider).host) or outgoing.headers[1:] == told
+
+
+def test_a_path_that_a_rule_replaced_is_told() -> None:
+    """As Envoy does; without a client's key, if that is for another host."""
+    elsewhere = Target("else.com", 80, ())
+    change = Plan(Rewrite(uri="/new"))
+
+    told = dict(rewrite(request("/old?key=sk-1&a=1"), elsewhere, None, change).headers)
+
+    assert told["x-envoy-original-path"] == "/old?a=1"
+    assert "x-envoy-original-path" not in dict(rewrite(request("/old"), elsewhere, None, Plan()).headers)
 
 
 def test_operations_of_the_rule_and_the_destination() -> None:
@@ -239,7 +254,7 @@ def test_plan_of_a_rule() -> None:
     assert Plan.of(one, match, first, fell_back=True) == Plan(
         change, match, operations, first, is_weighted=False, llm_rule="vip", fell_back=True
     )
-    assert Plan.of(Route("r", "f:1", (first, second)), None, second, fell_back=False) == Plan(
+    assert Plan.of(Route("r", "f:1", (first, second), is_weighted=True), None, second, fell_back=False) == Plan(
         destination=second, is_weighted=True
     )
     assert Plan.of(Route("r", "f:1", DirectResponse(200)), None, first, fell_back=False) == Plan(

@@ -51,8 +51,10 @@ NO_HEALTHY_UPSTREAM = LocalReply(503, "no healthy upstream", (Flag.NO_HEALTHY_UP
 NO_SUCH_TARGET = LocalReply(503, "", (Flag.NO_CLUSTER_FOUND,))
 NO_ROUTE = LocalReply(404, "", (Flag.NO_ROUTE_FOUND,))
 REQUEST_TIMEOUT = LocalReply(504, "upstream request timeout", (Flag.UPSTREAM_REQUEST_TIMEOUT,))
-BAD_REQUEST = LocalReply(400, "", (Flag.DOWNSTREAM_PROTOCOL_ERROR,))
-INTERNAL_ERROR = LocalReply(500, "llm-fallback failed to handle this request; its log says why")
+BAD_REQUEST = LocalReply(400, "", (Flag.DOWNSTREAM_PROTOCOL_ERROR,), is_changed_by_rules=False)
+INTERNAL_ERROR = LocalReply(
+    500, "llm-fallback failed to handle this request; its log says why", is_changed_by_rules=False
+)
 
 _RESETS = {
     Failure.CONNECT_FAILURE: (503, "remote connection failure", Flag.UPSTREAM_CONNECTION_FAILURE),

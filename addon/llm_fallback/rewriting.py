@@ -64,6 +64,7 @@ _ENVOYS_OWN = frozenset(
         "x-envoy-upstream-stream-duration-ms",
     }
 )  # a sidecar writes the first anew and takes the others away: to Envoy, its clients are outsiders (measured)
+_ORIGINAL_PATH, _ORIGINAL_HOST = "x-envoy-original-path", "x-envoy-original-host"
 _NOT_THE_RULES = _HOP_BY_HOP | _OUR_OWN  # how the request is framed is not for header operations to say
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")
@@ -154,7 +155,7 @@ class Plan:
             match=match,
             operations=route.headers.request,
             destination=destination,
-            is_weighted=isinstance(route.action, tuple) and len(route.action) > 1,
+            is_weighted=route.is_weighted,
             llm_rule=route.llm_rule,
             fell_back=fell_back,
         )
@@ -180,9 +181,10 @@ def rewrite(
     provider = target.provider
     config = provider.config(plan.llm_rule) if provider else ProviderConfig()
     is_own_host = target.host == request.host.lower()
-    path = request.path if is_own_host else drop_query_credentials(request.path)
+    path = original = request.path if is_own_host else drop_query_credentials(request.path)
     if plan.rewrite:
         path = paths.rewritten(path, plan.rewrite, plan.match)
+    was_rewritten = path != original
     if provider:
         path = paths.for_provider(path, provider, addressed)
     headers = _headers(request.headers, with_credentials=is_own_host)
@@ -193,6 +195,10 @@ def rewrite(
     if provider and paths.is_chat(path, provider):
         headers, body = _body(headers, body, config)
     authority = _authority(request, target, plan)
+    if was_rewritten:
+        headers = (*headers, (_ORIGINAL_PATH, original))
+    if authority != request.authority and authority == _explicit_authority(plan):
+        headers = (*headers, (_ORIGINAL_HOST, request.authority))
     return Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
 
 

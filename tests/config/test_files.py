@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from llm_fallback.config import files as reading
 from llm_fallback.config import load
-from llm_fallback.config import files as files_module
 from llm_fallback.config.files import Source, read_files
 from tests.config.written import entry, provider
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_read() -> None:
     Path("loop.yaml").symlink_to("loop.yaml")
 
     assert names(Path("gone.yaml"), Path("/gone.yaml"), Path("x\0y"), Path("n" * 5000), Path()) == [
-        f"gone.yaml: does not exist (correct the path; it means {Path.cwd() / 'gone.yaml'}) [no-configuration]",
+        f"gone.yaml: does not exist (correct the path; it means {Path.cwd()}/gone.yaml) [no-configuration]",
         "/gone.yaml: does not exist (correct the path) [no-configuration]",
         "x\\x00y: cannot be read: not a path [no-configuration]",
         f"{'n' * 300}...: cannot be read: File name too long [no-configuration]",
@@ -74,7 +74,7 @@ def test_what_cannot_be_read() -> None:
 
 def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than the limit is read of it, even if it never ends."""
-    monkeypatch.setattr(files_module, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(reading, "MAX_BYTES", 1024**2)
     Path("a.yaml").write_bytes(b"#" * 1024**2)
     Path("b.yaml").write_bytes(b"#" * (1024**2 + 1))
 
@@ -102,7 +102,9 @@ def test_a_named_pipe() -> None:
         pipe.write(b"a: 1")
     os.mkfifo("b.yaml")
     try:
-        assert [s.text for s in read_files([Path(f"/dev/fd/{reading}")]) if isinstance(s, Source)] == [b"a: 1"]
+        assert [s.text for s in read_files([Path(f"/dev/fd/{reading}")]) if isinstance(s, Source)] == [
+            b"a: 1"
+        ]
         assert "holds no .yaml" in names(Path())[0]
     finally:
         os.close(reading)

@@ -109,6 +109,22 @@ ERRORS = [
         id="unknown-field",
     ),
     pytest.param(
+        provider(configs="{routeSpecificConfigs: {vip: {openAIConfig: {modle: x}}}}"),
+        (
+            "a.yaml:7: LLMProvider/a: spec.configs.routeSpecificConfigs.vip.openAIConfig.modle: unknown field"
+            " (did you mean model?) [unknown-field]"
+        ),
+        id="unknown-field-in-a-mapping",
+    ),
+    pytest.param(
+        B + virtual_service("b.com", http="[{match: [{headers: {a: {exct: b}}}], route: []}]"),
+        (
+            "a.yaml:14: VirtualService/vs: spec.http[0].match[0].headers.a.exct: unknown field"
+            " (did you mean exact?) [unknown-field]"
+        ),
+        id="unknown-field-of-a-match",
+    ),
+    pytest.param(
         B + virtual_service("b.com", http="[{delegate: {name: a}, route: [{destination: {host: b.com}}]}]"),
         (
             "a.yaml:14: VirtualService/vs: spec.http[0].delegate: this field of the mesh's is not supported"

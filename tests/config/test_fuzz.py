@@ -1,4 +1,4 @@
-"""Any file whatever ends in findings: never in an exception, never in more memory or time than it may take."""
+"""Any file whatever ends in findings, not in an exception, nor in more memory or time than it may take."""
 
 import copy
 import math
@@ -28,7 +28,17 @@ PIECES = st.lists(
         [
             *"abx19:-[]{},&*!|>%@`#\"'? \t\n\r\x85\u2028\ufeff\x00\x1b",
             *(": ", "- ", "? ", "<<", "<<: ", "&a ", "*a", "---\n", "...\n", "\n  ", "|\n ", ">-\n "),
-            *("!!int ", "!!bool ", "!!float ", "!!binary ", "!!timestamp ", "!!set ", "!!omap ", "!!null ", "!a "),
+            *(
+                "!!int ",
+                "!!bool ",
+                "!!float ",
+                "!!binary ",
+                "!!timestamp ",
+                "!!set ",
+                "!!omap ",
+                "!!null ",
+                "!a ",
+            ),
             *("0x", "0b_", ".inf", "-.INF", ".nan", "1:30", "1e999", "9" * 5000, "${A}", "${", "{{ .a }}"),
             *("\\ud800", "\\x00", '"\\', "é", "\U0001f600", "%YAML 9.9\n", "%TAG ! x\n"),
             *("apiVersion: networking.istio.io/v1\n", "kind: ServiceEntry\n", "kind: List\n", "items:\n"),
@@ -102,10 +112,14 @@ SCALARS = st.one_of(
     st.text(max_size=6),
     st.binary(max_size=3),
     st.dates(),
-    st.sampled_from(["${A}", "a.com", "*", "*.com", "10s", "0s", "-1", "mesh", "[", "(?=a)", "x" * 10_000, "\x00"]),
+    st.sampled_from(
+        ["${A}", "a.com", "*", "*.com", "10s", "0s", "-1", "mesh", "[", "(?=a)", "x" * 10_000, "\x00"]
+    ),
 )
 NAMES = st.one_of(
-    st.sampled_from(["host", "exact", "regex", "number", "name", "port", "spec", "metadata", "kind", "", "a" * 9999]),
+    st.sampled_from(
+        ["host", "exact", "regex", "number", "name", "port", "spec", "metadata", "kind", "", "a" * 9999]
+    ),
     st.text(max_size=4),
 )
 VALUES = st.recursive(
@@ -140,7 +154,12 @@ def test_mutated_resources(tmp_path: Path, data: st.DataObject) -> None:
 @given(st.sampled_from(sorted(KINDS)), VALUES)
 def test_any_spec(tmp_path: Path, kind: str, spec: object) -> None:
     """Whatever stands where a spec should."""
-    document = {"apiVersion": KINDS[kind].API_VERSIONS[0], "kind": kind, "metadata": {"name": "a"}, "spec": spec}
+    document = {
+        "apiVersion": KINDS[kind].API_VERSIONS[0],
+        "kind": kind,
+        "metadata": {"name": "a"},
+        "spec": spec,
+    }
     load_bytes(tmp_path, yaml.safe_dump(document).encode("utf-8", "replace"))
 
 
@@ -171,6 +190,7 @@ def _mutate(data: st.DataObject, holder: Any, key: Any) -> None:
 
 
 MEBIBYTE = 1024**2
+ENTRY = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
 HUGE = {
     "digits": "a: " + "9" * MEBIBYTE,
     "hexadecimal-digits": "a: 0x" + "f" * MEBIBYTE,
@@ -186,9 +206,9 @@ HUGE = {
     "deep": "a: " + "[" * MEBIBYTE,
     "deep-keys": "? " * MEBIBYTE,
     "aliases": "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 50}]" for n in range(1, 60)),
-    "one-value-of-many-fields": "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec:\n"
-    + "".join(f"  k{n}: 1\n" for n in range(20_000)),
-    "a-name": f"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {'x' * MEBIBYTE}}}\nspec: 1\n",
+    "many-fields": f"{ENTRY}metadata: {{name: a}}\nspec:\n" + "".join(f"  k{n}: 1\n" for n in range(20_000)),
+    "name": f"{ENTRY}metadata: {{name: {'x' * MEBIBYTE}}}\nspec: 1\n",
+    "path-that-repeats": f"{ENTRY}metadata: {{name: a}}\nspec: {'{' + 'x' * MEBIBYTE + ': '}1}}\n",
     "too-large": "#" * 65 * MEBIBYTE,
 }
 

@@ -33,7 +33,7 @@ items:
   spec:
     host: b.com
     trafficPolicy:
-      outlierDetection: {interval: 10}
+      outlierDetection: {interval: 10, maxEjectionPercent: 100}
 """
 BAD_INTERVAL = (
     "DestinationRule/b: spec.trafficPolicy.outlierDetection.interval: 10: a duration needs a unit"
@@ -43,7 +43,7 @@ BAD_INTERVAL = (
 
 def test_items_of_a_list(load_yaml: Load) -> None:
     """Each is a resource of its own, at its place in the file."""
-    good = load_yaml(LIST.replace("interval: 10", "interval: 10s"))
+    good = load_yaml(LIST.replace("interval: 10,", "interval: 10s,"))
 
     assert (lines(good), good.resources) == ([], 2)
     assert lines(load_yaml(LIST)) == [f"a.yaml:17: {BAD_INTERVAL}"]
@@ -59,7 +59,8 @@ def test_a_json_list(load_yaml: Load) -> None:
 
 def test_items_of_a_list_of_one_kind(load_yaml: Load) -> None:
     """The items may leave out what the list says; lists may be in lists."""
-    typed = "apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems:\n- metadata: {name: b}\n  spec: {}\n"
+    items = "items:\n- metadata: {name: b}\n  spec: {}\n"
+    typed = f"apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\n{items}"
     nested = "apiVersion: v1\nkind: List\nitems:\n- " + typed.replace("\n", "\n  ")
 
     for text, first in ((typed, 5), (nested, 8)):
@@ -71,12 +72,14 @@ def test_items_of_a_list_of_one_kind(load_yaml: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("kind: List\nitems: 1\n", ["a.yaml:2: List/?: items: must be a list [wrong-type]"], id="number"),
+        pytest.param(
+            "kind: List\nitems: 1\n", ["a.yaml:2: List/?: items: must be a list [wrong-type]"], id="number"
+        ),
         pytest.param(
             "kind: List\nitems:\n- 1\n- []\n",
             [
-                f"a.yaml:{n + 3}: List/?: items[{n}]: a document is a mapping with apiVersion and kind [wrong-type]"
-                for n in (0, 1)
+                "a.yaml:3: List/?: items[0]: a document is a mapping with apiVersion and kind [wrong-type]",
+                "a.yaml:4: List/?: items[1]: a document is a mapping with apiVersion and kind [wrong-type]",
             ],
             id="items-that-are-no-resources",
         ),
@@ -103,7 +106,7 @@ def test_what_kubectl_and_helm_add(load_yaml: Load) -> None:
     applied = json.dumps(yaml.safe_load(entry()))
     metadata = (
         f"annotations: {{kubectl.kubernetes.io/last-applied-configuration: {json.dumps(applied)}}},"
-        " managedFields: [{fieldsV1: {'f:spec': {'.': {}}}}], uid: x, generation: 2, labels: {helm.sh/chart: a-1}"
+        " managedFields: [{fieldsV1: {'f:spec': {'.': {}}}}], uid: x, labels: {helm.sh/chart: a-1}"
     )
     text = (
         "---\n# Source: mesh/templates/entry.yaml\n---\n# Source: mesh/templates/none.yaml\n"
@@ -114,14 +117,19 @@ def test_what_kubectl_and_helm_add(load_yaml: Load) -> None:
     assert lines(load_yaml("\ufeff" + text.replace("\n", "\r\n"))) == []
 
 
-TEMPLATE = "a template that has not been rendered (render the chart first: helm template ... | llm-fallback check -f -)"
+TEMPLATE = (
+    "a template that has not been rendered"
+    " (render the chart first: helm template ... | llm-fallback check -f -)"
+)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         pytest.param(
-            "# {{ .Values }} is a comment\n{{- if .Values.mesh }}\na: 1\n{{- end }}\n", "a.yaml:2: ", id="action"
+            "# {{ .Values }} is a comment\n{{- if .Values.mesh }}\na: 1\n{{- end }}\n",
+            "a.yaml:2: ",
+            id="action",
         ),
         pytest.param(entry("{{ .Values.host }}"), "a.yaml:6: ", id="value"),
         pytest.param(entry() + '  a: {{ include "x" . }}\n', "a.yaml:8: ", id="include"),
@@ -159,5 +167,8 @@ def test_a_resource_that_is_too_large(load_yaml: Load) -> None:
     loaded = load_yaml(entry(ports=ports, endpoints="[{ports: *p}, {ports: *p}, {ports: *p}]"), provider())
 
     assert lines(loaded) == [
-        "a.yaml:2: ServiceEntry/b: has more than 100000 values, aliases counted each time (split it) [too-large]"
+        (
+            "a.yaml:2: ServiceEntry/b: has more than 100000 values, aliases counted each time"
+            " (split it) [too-large]"
+        )
     ]

@@ -65,19 +65,25 @@ GOOD = [
     pytest.param(provider(configs=openai(apiKey='"${KEY}"', stream="true")), id="key-from-the-environment"),
     pytest.param(entry(ports="[{number: '${PORT}', name: http}]"), id="number-from-the-environment"),
     pytest.param(rule(trafficPolicy="{outlierDetection: {interval: 1m30s}}"), id="duration"),
-    pytest.param(rule(trafficPolicy="{outlierDetection: {interval: '${N}s'}}"), id="duration-from-the-environment"),
+    pytest.param(
+        rule(trafficPolicy="{outlierDetection: {interval: '${N}s'}}"), id="duration-from-the-environment"
+    ),
     pytest.param(rule(trafficPolicy="{tls: {mode: SIMPLE}}"), id="enum"),
     pytest.param(virtual_service("b.com", http=to("b.com", port=80)), id="route"),
     pytest.param(entry() + "status: {a: [1]}\n", id="status"),
     pytest.param("apiVersion: apps/v1\nkind: Deployment\nspec: 1\n", id="other-kinds"),
     pytest.param("apiVersion: v1\nkind: List\nitems: null\n", id="empty-list"),
-    pytest.param("apiVersion: networking.istio.io/v1\nkind: VirtualServiceList\nitems: []\n", id="list-of-one-kind"),
+    pytest.param(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualServiceList\nitems: []\n", id="list-of-one-kind"
+    ),
     pytest.param("apiVersion: networking.istio.io/v1\nkind: Gateway\n", id="harmless"),
 ]
 BAD = [
     pytest.param("a: 1\n", id="no-kind"),
     pytest.param(entry().replace("networking.istio.io/v1", "v1"), id="unknown-version"),
-    pytest.param("apiVersion: networking.istio.io/v1\nkind: VirtualServic\nmetadata: {name: a}\n", id="unknown-kind"),
+    pytest.param(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualServic\nmetadata: {name: a}\n", id="unknown-kind"
+    ),
     pytest.param(entry(endponts="[]"), id="unknown-field"),
     pytest.param(entry(ports="{number: 80}"), id="mapping-for-a-list"),
     pytest.param(entry(ports="[{number: 0, name: http}]"), id="too-small"),
@@ -99,7 +105,14 @@ BAD = [
 def test_what_fits(load_yaml: Load, text: str) -> None:
     """It fits the models, too."""
     loaded = load_yaml(text, environment={"KEY": "k", "PORT": "80", "N": "1"})
-    wrong = {"invalid-value", "wrong-type", "unknown-field", "missing-field", "out-of-range", "unknown-version"}
+    wrong = {
+        "invalid-value",
+        "wrong-type",
+        "unknown-field",
+        "missing-field",
+        "out-of-range",
+        "unknown-version",
+    }
 
     assert errors(text) == []
     assert wrong.isdisjoint(finding.code for finding in loaded.findings)

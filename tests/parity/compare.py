@@ -78,20 +78,28 @@ def _step(scenario: Scenario, theirs: StepRecord, own: StepRecord) -> Iterator[t
         seen, seen_here = (_requests(scenario, step) for step in (theirs, own))
         yield "requests seen", seen, seen_here
     if scenario.by_endpoint:
-        counts, counts_here = (sorted(Counter(s.endpoint for s in step.seen).items()) for step in (theirs, own))
+        counts, counts_here = (_counts(scenario, step) for step in (theirs, own))
         yield "requests by endpoint", counts, counts_here
-    for slow, quick in zip(*(sorted(a.seconds for a in step.answers) for step in (theirs, own)), strict=False):
+    for slow, quick in zip(
+        *(sorted(a.seconds for a in step.answers) for step in (theirs, own)), strict=False
+    ):
         if abs(slow - quick) > ANSWER_TOLERANCE_S:
             yield "seconds until an answer", round(slow, 2), round(quick, 2)
 
 
+def _counts(scenario: Scenario, step: StepRecord) -> list[object]:
+    """How many requests each endpoint saw; without its name where the balancer is free to choose."""
+    counts = Counter(seen.endpoint for seen in step.seen)
+    return sorted(counts.values()) if scenario.free_choice else sorted(counts.items())
+
+
 def _requests(scenario: Scenario, step: StepRecord) -> list[tuple[object, ...]]:
-    """What the endpoints saw, in its order only where requests came one after the other."""
+    """What each service saw, in its order only where requests came one after the other."""
     found = []
     for seen in step.seen:
         headers = tuple(field for field in seen.headers if not (scenario.llm and field[0] == "host"))
         found.append(astuple(replace(seen, endpoint=_name(scenario, seen.endpoint), headers=headers)))
-    return found if isinstance(step.step, Ask) else sorted(found)
+    return sorted(found, key=lambda seen: str(seen[0])) if isinstance(step.step, Ask) else sorted(found)
 
 
 def _anonymous(scenario: Scenario, answer: Answer) -> Answer:

@@ -54,7 +54,7 @@ class Play:
         self._ends.append(now())
         return StepRecord(step, tuple(answers), tuple(self._upstream.seen[before:]))
 
-    async def _take(self, step: Step) -> list[Answer]:
+    async def _take(self, step: Step) -> list[Answer]:  # noqa: C901 - one case per kind of step
         match step:
             case Say(behaviour, service, number):
                 endpoints = self._upstream.services[service]
@@ -86,16 +86,14 @@ class Play:
         return answer
 
     async def _begin(self, size: int, request: Request, *, waiting: int = 0) -> None:
-        """Send requests and wait until each is at an endpoint, or answered by the proxy itself, or waits there."""
+        """Send requests and wait until each is at an endpoint, or answered by the proxy, or waits there."""
         self._upstream.is_holding = True
         held = len(self._upstream.held)
         tasks = []
         for _ in range(size):
             tasks.append(asyncio.create_task(self._player.ask(self._scenario, request)))
             await asyncio.sleep(_IN_ORDER_S if waiting else 0)
-        await _until(
-            lambda: len(self._upstream.held) - held + sum(t.done() for t in tasks) == size - waiting
-        )
+        await _until(lambda: len(self._upstream.held) - held + sum(t.done() for t in tasks) == size - waiting)
         self._upstream.is_holding = False
         self._begun += tasks
 

@@ -88,7 +88,7 @@ class Endpoint:
             self._blackhole.append(listener)
             for _ in range(_FILLING):
                 sock = socket.socket()
-                sock.setblocking(False)
+                sock.setblocking(False)  # noqa: FBT003 - its only argument
                 sock.connect_ex((self.address, self.port))
                 self._blackhole.append(sock)
 

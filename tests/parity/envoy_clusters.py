@@ -18,9 +18,10 @@ class Rule:
     spec: Document
 
     def policy(self, subset: str | None) -> Document:
-        """The trafficPolicy for the port and a subset: a port's entry replaces, a subset's blocks override."""
+        """The trafficPolicy for port and subset: a port's entry replaces, a subset's blocks override."""
         policy = _for_port(self.spec.get("trafficPolicy", {}))
-        own = next((s for s in self.spec.get("subsets", []) if s["name"] == subset), {}).get("trafficPolicy", {})
+        named = [found for found in self.spec.get("subsets", []) if found["name"] == subset]
+        own: Document = named[0].get("trafficPolicy", {}) if named else {}
         merged = policy | {name: own[name] for name in _BLOCKS if name in own}
         return _for_port(merged | {"portLevelSettings": own.get("portLevelSettings", [])})
 
@@ -53,7 +54,7 @@ def clusters(host: str, entry: Document, rule: Rule, ca_bundle: str, dns_port: i
         if tls["mode"] == "SIMPLE":
             cluster["transport_socket"] = _tls(tls, ca_bundle)
         if options := _http_options(policy, tls):
-            explicit = {"explicit_http_config": {"http_protocol_options": {}}}
+            explicit: Document = {"explicit_http_config": {"http_protocol_options": {}}}
             message = {"@type": f"type.googleapis.com/{_HTTP_OPTIONS}"}
             cluster["typed_extension_protocol_options"] = {_HTTP_OPTIONS: message | explicit | options}
         yield cluster

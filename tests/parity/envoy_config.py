@@ -34,7 +34,9 @@ def bootstrap(documents: Iterable[Document], around: Surroundings) -> Document:
     hosts = [virtual_host(host, services.get(host) or _without_service(host), rules) for host in entries]
     return {
         "admin": {"address": {"pipe": {"path": around.admin}}},
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"suffix": "membership_healthy"}]}}},
+        "stats_config": {
+            "stats_matcher": {"inclusion_list": {"patterns": [{"suffix": "membership_healthy"}]}}
+        },
         "cluster_manager": {"outlier_detection": {"event_log_path": around.event_log}},
         "static_resources": {
             "listeners": [_listener(hosts)],

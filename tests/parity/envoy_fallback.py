@@ -1,9 +1,10 @@
 """ASM's fallback on stock Envoy: a Lua filter that decides before the route is chosen.
 
-ASM decides once per request, at route level, by whether the primary has a healthy endpoint. Envoy's Lua cannot
-count those, but Envoy's admin interface can tell: `membership_healthy`. So for each request to a host whose
-routes have a fallback, the filter asks Envoy's own admin interface, writes the name of the chosen cluster into
-a header for each of those destinations, and the routes take their cluster from it (`cluster_header`).
+ASM decides once per request, at route level, by whether the primary has a healthy endpoint. Envoy's Lua
+cannot count those, but Envoy's admin interface can tell: `membership_healthy`. So for each request to a host
+whose routes have a fallback, the filter asks Envoy's own admin interface, writes the name of the chosen
+cluster into a header for each of those destinations, and the routes take their cluster from it
+(`cluster_header`).
 """
 
 from tests.parity.envoy_names import EXTENSIONS, Document, destination_cluster
@@ -39,7 +40,10 @@ end
 
 def lua_filter() -> Document:
     """The filter."""
-    lua = {"@type": f"{EXTENSIONS}.filters.http.lua.v3.Lua", "default_source_code": {"inline_string": _SCRIPT}}
+    lua = {
+        "@type": f"{EXTENSIONS}.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": _SCRIPT},
+    }
     return {"name": _NAME, "typed_config": lua}
 
 

@@ -119,8 +119,12 @@ def _retries(retries: Document, *, avoid_tried: bool) -> Document | None:
         "retry_on": ",".join(conditions),
         "retriable_status_codes": codes,
         "host_selection_retry_max_attempts": 5,
-        "retry_back_off": {"base_interval": duration(retries["backoff"])} if "backoff" in retries else _BACKOFF,
+        "retry_back_off": {"base_interval": duration(retries["backoff"])}
+        if "backoff" in retries
+        else _BACKOFF,
     }
+    if "backoff" in retries:
+        policy["retry_back_off"] = {"base_interval": duration(retries["backoff"])}
     if retries.get("retryIgnorePreviousHosts", avoid_tried):
         message = f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"
         predicate = {
@@ -146,11 +150,12 @@ def _match(match: Document) -> Document:
     headers = [_header_match(name, value) for name, value in match.get("headers", {}).items()]
     for name, value in match.get("withoutHeaders", {}).items():
         inverse = _header_match(name, value) | {"invert_match": True}
-        headers.append(inverse if "present_match" in inverse else inverse | {"treat_missing_header_as_empty": True})
+        headers.append(
+            inverse if "present_match" in inverse else inverse | {"treat_missing_header_as_empty": True}
+        )
     headers.sort(key=lambda header: str(header["name"]))
-    for name in ("method", "authority", "scheme"):
-        if name in match:
-            headers.append(_header_match(f":{name}", match[name]))
+    pseudo = ("method", "authority", "scheme")
+    headers += [_header_match(f":{name}", match[name]) for name in pseudo if name in match]
     if headers:
         found["headers"] = headers
     if "queryParams" in match:
@@ -237,7 +242,11 @@ def _cors(cors: Document) -> Document:
         "allow_origin_string_match": [string_match(origin) for origin in cors.get("allowOrigins", [])],
         "filter_enabled": {"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
     }
-    lists = {"allowMethods": "allow_methods", "allowHeaders": "allow_headers", "exposeHeaders": "expose_headers"}
+    lists = {
+        "allowMethods": "allow_methods",
+        "allowHeaders": "allow_headers",
+        "exposeHeaders": "expose_headers",
+    }
     found |= {theirs: ",".join(cors[ours]) for ours, theirs in lists.items() if ours in cors}
     if "maxAge" in cors:
         found["max_age"] = cors["maxAge"].removesuffix("s")
@@ -251,7 +260,9 @@ def _mirrors(rule: Document) -> Iterator[Document]:
     if "mirror" in rule:
         mirrors.insert(0, (rule["mirror"], rule.get("mirrorPercentage")))
     for destination, percentage in mirrors:
-        fraction = {"numerator": 100, "denominator": "HUNDRED"} if percentage is None else _percent(percentage)
+        fraction = (
+            {"numerator": 100, "denominator": "HUNDRED"} if percentage is None else _percent(percentage)
+        )
         if fraction["numerator"]:
             cluster = destination_cluster(destination)
             yield {

@@ -84,7 +84,8 @@ def _step(step: Any) -> Step:
     fields = said if isinstance(said, dict) else {_FIRST[word]: said}
     if word == "say":
         fields = fields | {"behaviour": _behaviours(fields["behaviour"])}
-    return _build(kind, fields)
+    built: Step = _build(kind, fields)
+    return built
 
 
 def _behaviours(said: Any) -> Any:

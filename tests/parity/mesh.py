@@ -11,7 +11,7 @@ type Places = Mapping[str, Sequence[tuple[str, int]]]
 
 
 def documents(scenario: Scenario, places: Places) -> list[Document]:
-    """ServiceEntry and DestinationRule of each service, its LLMProvider if it is one, and the VirtualService."""
+    """The VirtualService, and each service's ServiceEntry, DestinationRule and, if it is one, LLMProvider."""
     found = [_virtual_service(scenario)]
     for name, service in scenario.services.items():
         host = scenario.host(name)
@@ -72,7 +72,9 @@ def _named(scenario: Scenario, value: Any) -> Any:
     """The value with hosts instead of services, in every `host` of a destination."""
     if isinstance(value, Mapping):
         return {
-            key: scenario.host(item) if key == "host" and item in scenario.services else _named(scenario, item)
+            key: scenario.host(item)
+            if key == "host" and item in scenario.services
+            else _named(scenario, item)
             for key, item in value.items()
         }
     return [_named(scenario, item) for item in value] if isinstance(value, list | tuple) else value

@@ -33,6 +33,7 @@ from tests.support.proxy import ROOT, Setting
 _POLL_S = 0.005
 _STOP_S = 20.0
 _QUESTIONS = 2  # the first may have been on its way
+_REFUSES_S = 0.5  # mitmdump listens before it says that its configuration is wrong, and ends
 _TRUNCATED_S = 0.001  # the event log's times are cut to milliseconds
 _RESOLVER = Path(__file__).with_name("resolver.py")
 _REASONS = {
@@ -44,7 +45,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class HealthEvent:
-    """At a time of the wall clock, the endpoint at `address:port` was ejected, or (`reason` None) returned."""
+    """At a time of the wall clock, `address:port` was ejected, or (`reason` None) returned."""
 
     at: float
     place: str
@@ -246,12 +247,6 @@ class AddonPlayer(Player):
         self.lines: list[str] = []
         super().__init__(documents, folder, setting, names)
 
-    async def ask(self, scenario: Scenario, request: Request = CHAT) -> Answer:
-        """One request; an addon that has stopped says why."""
-        assert self._process
-        assert self._process.poll() is None, "\n".join(self.lines)
-        return await super().ask(scenario, request)
-
     async def settle(self) -> None:
         """As long as for Envoy; then everything that it wrote before is in the pipe, and is read."""
         await asyncio.sleep(0.02)
@@ -285,6 +280,9 @@ class AddonPlayer(Player):
             self._read()
             assert self._process
             assert self._process.poll() is None, "\n".join(self.lines)
+        await asyncio.sleep(_REFUSES_S)
+        assert self._process
+        assert self._process.poll() is None, "\n".join(self.lines)
         asyncio.get_running_loop().add_reader(self._output(), self._read)
 
     def _stop(self) -> None:

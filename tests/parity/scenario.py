@@ -92,7 +92,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Requests that stay unanswered until `Release`; so many of them as `waiting` wait in the proxy itself."""
+    """Requests that stay unanswered until `Release`; `waiting` of them wait in the proxy itself."""
 
     size: int = 1
     request: Request = CHAT
@@ -154,8 +154,8 @@ class Service:
 class Scenario:
     """Settings and a timeline.
 
-    `route` is added to the VirtualService's only rule, which leads to `primary`, or `http` is all of its rules;
-    in both, services stand for their hosts. `others` are services besides primary and fallback.
+    `route` is added to the VirtualService's only rule, which leads to `primary`, or `http` is all of its
+    rules; in both, services stand for their hosts. `others` are services besides primary and fallback.
 
     `free_choice`: endpoints behave differently and the balancer chooses, so that neither the order of the
     answers nor the number of attempts is determined, but how often each answer comes is. `free_counts`: not

@@ -12,6 +12,12 @@ _UNTOLD = frozenset(
 )
 """Headers that say nothing about the mesh; the length of the body is told apart."""
 
+_VALUE_UNTOLD = frozenset({"x-envoy-expected-rq-timeout-ms"})
+"""The clock's."""
+
+_ONLY_IN_SHADOWS = frozenset({"x-envoy-internal", "x-forwarded-for"})
+"""What Envoy says about itself as the client that sends the copies."""
+
 
 class Upstream:
     """All endpoints of a play; `async with` starts and stops them.
@@ -33,9 +39,7 @@ class Upstream:
                     port = endpoints[0].port if endpoints else port
                     address = f"127.0.0.{number + 1}"
                 endpoints.append(
-                    Endpoint(
-                        f"{name}-{number}", address, port, self._arrived, keep_alive=scenario.keep_alive
-                    )
+                    Endpoint(f"{name}-{number}", address, port, self._arrived, keep_alive=scenario.keep_alive)
                 )
 
     @property
@@ -76,7 +80,13 @@ class Upstream:
         self.held.clear()
 
     def _arrived(self, endpoint: Endpoint, arrived: Arrived) -> asyncio.Future[None] | None:
-        headers = tuple(field for field in arrived.headers if field[0] not in _UNTOLD)
+        is_shadow = dict(arrived.headers).get("host", "").endswith("-shadow")
+        untold = _UNTOLD | _ONLY_IN_SHADOWS if is_shadow else _UNTOLD
+        headers = tuple(
+            (name, "" if name in _VALUE_UNTOLD else value)
+            for name, value in arrived.headers
+            if name not in untold
+        )
         self.seen.append(Seen(endpoint.name, arrived.line, headers, arrived.body_size))
         if not self.is_holding:
             return None

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from llm_fallback.resources import KINDS
+from llm_fallback.resources.base import Expanded
 from llm_fallback.resources.destinationrule import ClientTlsSettings
 from llm_fallback.resources.llmprovider import LLMProviderSpec, OpenAIConfig
 from llm_fallback.resources.llmroute import LLMRouteSpec
@@ -121,6 +122,15 @@ def test_protocols_in_any_case(written: str, protocol: str) -> None:
     port = ServicePort.model_validate({"number": 80, "name": "a", "protocol": written})
 
     assert port.protocol.value == protocol
+
+
+def test_a_protocol_from_the_environment_stays_one() -> None:
+    """So that a wrong one is not shown."""
+    with pytest.raises(ValidationError) as caught:
+        ServicePort.model_validate({"number": 80, "name": "a", "protocol": Expanded("s3cret")})
+
+    (error,) = caught.value.errors()
+    assert isinstance(error["input"], Expanded)
 
 
 def test_an_llm_routes_rules() -> None:

@@ -12,6 +12,7 @@ from llm_fallback.resources.names import (
     NamedHost,
     host_matches,
     matched_header,
+    patterns_around,
 )
 
 HOST = TypeAdapter(Host)
@@ -90,20 +91,20 @@ def test_destinations_are_single_hosts(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "host", "matches"),
+    ("host", "patterns"),
     [
-        ("a.com", "a.com", True),
-        ("*.com", "a.com", True),
-        ("*.com", "*.a.com", True),
-        ("*", "a.com", True),
-        ("*.a.com", "a.com", False),
-        ("*.a.com", "*.com", False),
-        ("a.com", "b.com", False),
+        ("a.b.com", ["*.b.com", "*.com", "*"]),
+        ("*.b.com", ["*.com", "*"]),
+        ("*.com", ["*"]),
+        ("localhost", ["*"]),
+        ("*", []),
     ],
 )
-def test_hosts_within_patterns(pattern: str, host: str, matches: bool) -> None:  # noqa: FBT001
-    """A narrower pattern lies within a wider one as well."""
-    assert host_matches(pattern, host) is matches
+def test_patterns_around_a_host(host: str, patterns: list[str]) -> None:
+    """A wildcard stands for at least one label."""
+    assert list(patterns_around(host)) == patterns
+    assert all(host_matches(pattern, host) for pattern in [host, *patterns])
+    assert not host_matches("*.a.b.com", host)
 
 
 @pytest.mark.parametrize("labels", [{}, {"app": "web"}, {"a.com/b": "c.d_e-f"}, {"a": ""}])

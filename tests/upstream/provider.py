@@ -39,6 +39,7 @@ class Provider:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -53,6 +54,7 @@ class Provider:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -61,7 +63,6 @@ class Provider:
             await self._answer_all(reader, writer, str(self.connections).encode())
         finally:
             self.open -= 1
-            writer.close()
 
     async def _answer_all(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes

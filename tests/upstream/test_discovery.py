@@ -1,7 +1,6 @@
 """The endpoints of a target: written down, or found by the system's resolver."""
 
 import asyncio
-import selectors
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from llm_fallback.config.snapshot import Target
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.discovery import REFRESH_S, Discovery, Endpoints
+from tests.upstream import virtual_time
 
 HERE = Endpoint("127.0.0.1", 443)
 
@@ -19,26 +19,6 @@ def named(*names: str, weights: tuple[int, ...] = (), subset: str | None = None)
     """A target with `resolution: DNS`."""
     endpoints = tuple(Endpoint(name, 443) for name in names)
     return Target("a.com", 80, endpoints, subset, weights, per_address=True)
-
-
-class Hasty(selectors.DefaultSelector):
-    """A selector for a loop in which time passes only while everybody waits, and then at once."""
-
-    skipped = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout:
-            self.skipped += timeout
-        return super().select(None if timeout is None else 0)
-
-
-class HastyLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._hasty = Hasty()
-        super().__init__(self._hasty)
-
-    def time(self) -> float:
-        return self._hasty.skipped
 
 
 class World:
@@ -51,7 +31,7 @@ class World:
         self.discovery = Discovery(lambda _, endpoints: self.told.append(endpoints))
 
     def run(self, scenario: Callable[["World"], Coroutine[Any, Any, None]]) -> None:
-        """Run it in a loop that knows the answers, and asks the system for all other names."""
+        """Run it in a loop that knows the answers, where nobody waits, or else asks the system."""
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
@@ -60,19 +40,21 @@ class World:
             async def getaddrinfo(host: str, port: int, **rest: Any) -> list[Any]:
                 self.asked.append(host)
                 await asyncio.sleep(0)
-                answer = self.answers.get(host)
+                if not self.answers:
+                    return list(await systems(host, port, **rest))
+                answer = self.answers[host]
                 if isinstance(answer, OSError):
                     raise answer
-                if answer is None:
-                    return list(await systems(host, port, **rest))
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answer]
 
             loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]
             await scenario(self)
             self.discovery.close()
 
-        with asyncio.Runner(loop_factory=HastyLoop if self.answers else None) as runner:
-            runner.run(main())
+        if self.answers:
+            virtual_time.run(lambda _: main())
+        else:
+            asyncio.run(main())
 
 
 def addresses(*names: str) -> Endpoints:

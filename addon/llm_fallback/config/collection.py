@@ -20,7 +20,8 @@ from llm_fallback.resources.llmprovider import PROVIDER_PORT
 class Collection:
     """All valid resources, by kind: VirtualServices oldest first, the others as they were read.
 
-    `broken_hosts` are those of resources that are themselves reported.
+    `broken_hosts` are those that resources describe which are themselves reported, and `broken_rule_hosts`
+    those of such DestinationRules.
     """
 
     providers: tuple[Written[LLMProvider], ...] = ()
@@ -29,6 +30,7 @@ class Collection:
     llm_routes: tuple[Written[LLMRoute], ...] = ()
     service_entries: tuple[Written[ServiceEntry], ...] = ()
     broken_hosts: frozenset[str] = frozenset()
+    broken_rule_hosts: frozenset[str] = frozenset()
 
     def all(self) -> Iterator[Written[Resource]]:
         """Every resource."""
@@ -59,6 +61,7 @@ class Collector:
 
     resources: list[Written[Resource]] = field(default_factory=list)
     broken_hosts: set[str] = field(default_factory=set)
+    broken_rule_hosts: set[str] = field(default_factory=set)
 
     def collection(self) -> Collection:
         """What has been collected."""
@@ -72,6 +75,7 @@ class Collector:
             tuple(self._of(LLMRoute)),
             tuple(self._of(ServiceEntry)),
             frozenset(self.broken_hosts),
+            frozenset(self.broken_rule_hosts),
         )
 
     def _of[R: Resource](self, kind: type[R]) -> list[Written[R]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -94,37 +94,50 @@ def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document
     """The document with `${NAME}` replaced by environment variables, and the ones that are missing."""
     if not document.has_braces:
         return document, []
-    findings: list[Finding] = []
+    expansion = _Expansion(document, environment)
+    return replace(document, value=expansion.value(document.value, ())), expansion.findings
 
-    def complain(path: Path, problem: str, hint: str, code: str) -> None:
-        findings.append(document.finding(path, problem, hint, code))
 
-    def walk(value: Any, path: Path) -> Any:
+@dataclass(slots=True)
+class _Expansion:
+    """Replaces references, and says which could not be."""
+
+    document: Document
+    environment: Mapping[str, str]
+    findings: list[Finding] = field(default_factory=list)
+
+    def value(self, value: Any, path: Path) -> Any:
+        """A value with all that is in it."""
         if isinstance(value, dict):
-            return {key: walk(item, (*path, key)) for key, item in value.items()}
+            return {key: self.value(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [walk(item, (*path, index)) for index, item in enumerate(value)]
+            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
         if "{{" in value and path[0] == "spec" and syntax.is_template(value):
-            complain(path, "a template that has not been rendered", _RENDER, Code.UNRENDERED_TEMPLATE)
-        if "${" not in value:
-            return value
+            problem = "a template that has not been rendered"
+            self._complain(path, problem, _RENDER, Code.UNRENDERED_TEMPLATE)
+        return self._text(value, path) if "${" in value else value
+
+    def _text(self, value: str, path: Path) -> str:
         for name in _VARIABLE.findall(value):
-            if not environment.get(name):
-                state = "is empty" if name in environment else "is not set"
+            if not self.environment.get(name):
+                state = "is empty" if name in self.environment else "is not set"
                 hint = f"export {name}=... before starting, or write the value here"
-                complain(path, f"environment variable {name} {state}", hint, Code.MISSING_VARIABLE)
+                self._complain(path, f"environment variable {name} {state}", hint, Code.MISSING_VARIABLE)
         if "${" in _VARIABLE.sub("", value):
             hint = "write ${NAME}, with letters, digits and underscores in the name"
-            complain(path, "not a reference to an environment variable", hint, Code.INVALID_VARIABLE)
-        return Expanded(_VARIABLE.sub(lambda match: environment.get(match[1], ""), value))
+            self._complain(path, "not a reference to an environment variable", hint, Code.INVALID_VARIABLE)
+        return Expanded(_VARIABLE.sub(lambda match: self.environment.get(match[1], ""), value))
 
-    return replace(document, value=walk(document.value, ())), findings
+    def _complain(self, path: Path, problem: str, hint: str, code: Code) -> None:
+        self.findings.append(self.document.finding(path, problem, hint, code))
 
 
 def _documents(file: str, composed: Composed, findings: list[Finding]) -> Iterator[Document]:
     """The document, or its items if it is a list."""
+    if composed.value is None:
+        return  # what was wrong with it has been said
     if not isinstance(composed.value, dict) or composed.place is None:
         hint = "write --- between resources, or a List with items" if isinstance(composed.value, list) else ""
         findings.append(Finding(file, composed.line, "", "", _MAPPING, hint, Code.YAML_SYNTAX))

@@ -16,7 +16,7 @@ from llm_fallback.config.files import Source, read_files
 from llm_fallback.config.findings import Code, Finding, Severity, has_errors, in_order
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.config.validate import Written, kind_of, validate
-from llm_fallback.resources import DestinationRule, Resource, VirtualService
+from llm_fallback.resources import DestinationRule, LLMRoute, Resource, VirtualService
 
 MAX_RESOURCE_VALUES = 100_000
 """Values in one resource, aliases counted each time: more than fit into a Kubernetes object."""
@@ -112,9 +112,10 @@ class _Reading:
             if isinstance(kind, Finding) and not document.is_broken:
                 self.findings.append(kind)
             if kind is None:
-                self.skipped[document.name.partition("/")[0]] += not document.is_broken
+                if not document.is_broken:
+                    self.skipped[document.name.partition("/")[0]] += 1
             elif document.is_broken or isinstance(kind, Finding):
-                self.collector.broken_hosts |= _hosts_of(kind, document)
+                _note_broken(kind, document, self.collector)
             elif document.place.size > MAX_RESOURCE_VALUES:
                 problem = f"has more than {MAX_RESOURCE_VALUES} values, aliases counted each time"
                 self.findings.append(document.finding((), problem, "split it", Code.TOO_LARGE))
@@ -143,17 +144,24 @@ def _take_in(
         return
     reported = {(finding.line, finding.field) for finding in missing}
     yield from (finding for finding in validated if (finding.line, finding.field) not in reported)
-    collector.broken_hosts |= _hosts_of(kind, expanded)
+    _note_broken(kind, expanded, collector)
 
 
-def _hosts_of(kind: type[Resource] | Finding, document: documents.Document) -> set[str]:
-    """The hosts that a broken resource may have been meant to describe: routes to them are not to blame."""
+def _note_broken(kind: type[Resource] | Finding, document: documents.Document, collector: Collector) -> None:
+    """Note the hosts that a broken resource may have been meant to describe: others are not to blame."""
     spec = document.value.get("spec")
-    if not isinstance(spec, dict) or kind in (DestinationRule, VirtualService):
-        return set()
+    if not isinstance(spec, dict):
+        return
     hosts = spec.get("hosts")
-    named = [spec.get("host"), *(hosts if isinstance(hosts, list) else [])]
-    return {host.lower() for host in named if isinstance(host, str)}
+    named = {
+        host.lower()
+        for host in (spec.get("host"), *(hosts if isinstance(hosts, list) else []))
+        if isinstance(host, str)
+    }
+    if kind is DestinationRule or isinstance(kind, Finding):
+        collector.broken_rule_hosts |= named
+    if kind not in (DestinationRule, LLMRoute, VirtualService):
+        collector.broken_hosts |= named
 
 
 def _nothing_to_do(paths: Sequence[Path], collection: Collection) -> Iterator[Finding]:

@@ -203,6 +203,8 @@ class Route:
     source: str
     action: Action
     matches: tuple[Match, ...] = ()
+    is_weighted: bool = False
+    """Whether it was written with several destinations, of which some may have no weight."""
     headers: Headers = NO_HEADERS
     rewrite: Rewrite | None = None
     timeout_s: float | None = None

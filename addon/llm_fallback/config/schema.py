@@ -1,7 +1,7 @@
 """JSON Schema of what people write, from the models that check it, for editors.
 
 It says what a schema can say: names, types, ranges, one of several values. What depends on several fields or
-several resources, the checks say. `${NAME}` may stand for any value that is not a list, a mapping or a boolean.
+resources, the checks say. `${NAME}` may stand for any value that is not a list, a mapping or a boolean.
 """
 
 from typing import Any, override
@@ -35,7 +35,7 @@ def schema_of_kind(kind: type[Resource]) -> JsonSchemaValue:
 
 
 def schema_of_all() -> JsonSchemaValue:
-    """One schema for files in which every document is of any kind; those that are not for us are as they like."""
+    """One schema for files in which documents are of any kind; those that are not for us are as they like."""
     definitions: dict[str, JsonSchemaValue] = {}
     for name, kind in sorted(KINDS.items()):
         schema = kind.model_json_schema(

@@ -8,7 +8,9 @@ _TEMPLATE = re.compile(r"\{\{-?\s*(?:[.$(/]|(?:if|else|end|range|with|include|de
 _QUOTES = "put the value in quotes"
 _INDENTATION = "check the indentation of this line and of the lines above it"
 _HINTS = {
-    "mapping values are not allowed in this context": "put a value with ': ' in it in quotes, or check the indentation",
+    "mapping values are not allowed in this context": (
+        "put a value with ': ' in it in quotes, or check the indentation"
+    ),
     "did not find expected alphabetic or numeric character": "put a value that begins with * or & in quotes",
     "did not find expected key": _INDENTATION,
     "did not find expected '-' indicator": _INDENTATION,

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -123,7 +123,8 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
         case "enum":
             return (
                 f"{shown}not one of the values that are supported",
-                _nearest(str(given), _QUOTED.findall(context["expected"])) or f"write {context['expected']}",
+                _nearest(_text(given), _QUOTED.findall(context["expected"]))
+                or f"write {context['expected']}",
                 "invalid-value",
             )
         case "greater_than_equal":
@@ -166,13 +167,14 @@ def _models_at(kind: type[Resource], path: Path) -> Iterator[type[Model]]:
 
 
 def _step(annotation: Any, part: str | int) -> Iterator[Any]:
-    if isinstance(part, int):
-        yield annotation  # an item of a list: the models are found inside the list's annotation
-        return
-    for model in _models_in(annotation):
-        for key, field in model.model_fields.items():
-            if part in (key, field.alias):
-                yield field.annotation
+    """The annotations of a field of a model, an item of a list or a value of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from (f.annotation for key, f in annotation.model_fields.items() if part in (key, f.alias))
+    elif get_origin(annotation) in (list, dict):
+        yield get_args(annotation)[-1]
+    else:
+        for inner in get_args(annotation):
+            yield from _step(inner, part)
 
 
 def _models_in(annotation: Any) -> Iterator[type[Model]]:
@@ -201,6 +203,10 @@ def _brief(given: str | float) -> str:
     return repr(given[:_MAX_SHOWN_CHARACTERS] if isinstance(given, str) else given)
 
 
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
 def _nearest(name: str, names: Sequence[str] | dict[str, Any]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name[:_MAX_SHOWN_CHARACTERS], names, n=1)
     return f"did you mean {close[0]}?" if close else ""

@@ -22,6 +22,7 @@ _SCALAR_TAGS = frozenset(
     f"{_TAG}{name}" for name in ("binary", "bool", "float", "int", "null", "str", "timestamp")
 )
 _NUMBER_TAGS = frozenset({f"{_TAG}float", f"{_TAG}int"})
+_NOT_ITS_TAG = "a value that is not what its tag says"
 _MAX_CACHED_CHARACTERS = 64
 _DROPPED = object()
 """In place of a key: the value after it goes nowhere."""
@@ -40,7 +41,7 @@ class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
 
     def plain(self, text: str, mark: Any) -> Any:
         """The value of a scalar without quotes and tag. Raises ValueError if it is none."""
-        tag = self.resolve(yaml.ScalarNode, text, (True, False))
+        tag = self.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         is_base_60 = ":" in text and tag in _NUMBER_TAGS
         return text if is_base_60 or tag not in _SCALAR_TAGS else self.tagged(text, tag, mark)
 
@@ -48,12 +49,13 @@ class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
         """The value of a scalar with a tag. Raises ValueError if it is not what the tag says."""
         if tag not in _SCALAR_TAGS:
             raise ValueError(f"unknown tag {tag.replace(_TAG, '!!')!r}")
+        if ":" in text and tag in _NUMBER_TAGS:
+            # Base 60, for which PyYAML's time grows with the square of the length.
+            raise ValueError(_NOT_ITS_TAG)
         try:
-            if ":" in text and tag in _NUMBER_TAGS:
-                raise ValueError  # base 60, for which PyYAML's time grows with the square of the length
             return self.construct_object(yaml.ScalarNode(tag, text, mark, mark))
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError):
-            raise ValueError("a value that is not what its tag says") from None
+            raise ValueError(_NOT_ITS_TAG) from None
         finally:
             self.constructed_objects.clear()
             self.recursive_objects.clear()
@@ -129,9 +131,10 @@ class _Frame:
 def compose(text: bytes) -> Iterator[Composed]:
     """The documents of a file, those that are nothing left out.
 
-    Raises yaml.YAMLError for what keeps the rest of the file from being read, and ValueError if it is not text.
+    Raises yaml.YAMLError for what keeps the rest of the file from being read, ValueError if it is not text.
     """
     composer = _Composer()
+    event: Any  # of either loader's kind
     for event in yaml.parse(text, _Loader):
         kind = type(event)
         if kind is yaml.ScalarEvent:
@@ -146,7 +149,7 @@ def compose(text: bytes) -> Iterator[Composed]:
             composer.alias(event)
         elif kind is yaml.DocumentEndEvent:
             composed = composer.document()
-            if composed.value is not None:
+            if composed.value is not None or composed.problems:
                 yield composed
 
 
@@ -303,7 +306,7 @@ class _Composer:
                 if key in frame.value:
                     continue
                 frame.value[key] = value
-                frame.place.lines[key] = place.lines[key]  # type: ignore[index]  # a mapping's: by key
+                frame.place.lines[key] = place.lines[key]
                 if key in place.places:
                     frame.place.places[key] = place.places[key]
 

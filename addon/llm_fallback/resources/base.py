@@ -67,7 +67,7 @@ class Metadata(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     namespace: str = "default"
     creation_timestamp: Annotated[str | None, Field(alias="creationTimestamp")] = None
-    annotations: dict[str, str] = {}
+    annotations: Annotated[dict[str, str], BeforeValidator(lambda value: {} if value is None else value)] = {}
 
 
 class Resource(Model):

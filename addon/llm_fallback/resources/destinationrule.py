@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from llm_fallback.resources.base import (
     DurationMs,
     FieldError,
+    Int32,
     Integer,
     MissingError,
     Model,
@@ -87,7 +88,7 @@ class OutlierDetection(Model):
     max_ejection_percent: Percent = 0
     min_health_percent: Percent = 0
     outlier_detection_http_error_codes: list[Annotated[Integer, Field(ge=100, le=599)]] = []
-    consecutive_errors: Annotated[Integer, Field(ge=-(2**31), le=2**31 - 1)] | None = None
+    consecutive_errors: Int32 | None = None
     """Deprecated, and without effect in Istio too."""
 
     @model_validator(mode="after")
@@ -161,10 +162,11 @@ class DestinationRuleSpec(Spec):
 
     @model_validator(mode="after")
     def _subsets_are_distinct(self) -> Self:
-        names = [subset.name for subset in self.subsets]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise FieldError("another subset has the same name", "subsets", index, "name")
+        seen: set[str] = set()
+        for index, subset in enumerate(self.subsets):
+            if subset.name in seen:
+                raise FieldError("another subset has the same name; rename one", "subsets", index, "name")
+            seen.add(subset.name)
         return self
 
 

@@ -39,12 +39,14 @@ class IstioResource(Resource):
     @model_validator(mode="after")
     def _is_shown_once(self) -> Self:
         shown = [self.metadata.namespace if entry == _OWN else entry for entry in self.spec.export_to]
+        seen: set[str] = set()
         for index, entry in enumerate(shown):
             place = ("spec", "exportTo", index)
-            if entry in shown[:index]:
+            if entry in seen:
                 raise FieldError("the namespace is there twice; remove one of the two", *place)
             if entry == _NOBODY and not self.MAY_BE_HIDDEN:
                 raise FieldError("'~' is for a ServiceEntry only; remove it", *place)
             if entry in (_EVERYBODY, _NOBODY) and len(shown) > 1:
                 raise FieldError(f"{entry!r} stands alone; remove the others", *place)
+            seen.add(entry)
         return self

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -84,10 +85,20 @@ def _destination(value: str) -> str:
 
 
 def host_matches(pattern: str, host: str) -> bool:
-    """Whether a host or narrower pattern lies within a pattern (Istio's `host.Name` subset rule)."""
-    if pattern == host:
-        return True
-    return pattern.startswith("*") and host.removeprefix("*").endswith(pattern[1:])
+    """Whether a host, or a narrower pattern, lies within a pattern."""
+    return pattern == host or pattern in patterns_around(host)
+
+
+def patterns_around(host: str) -> Iterator[str]:
+    """The wildcards that a host, or a narrower wildcard, lies within: the narrowest first."""
+    if host == "*":
+        return
+    rest = host.removeprefix("*.")
+    at = rest.find(".")
+    while at != -1:
+        yield f"*{rest[at:]}"
+        at = rest.find(".", at + 1)
+    yield "*"
 
 
 def _label_key(key: str) -> bool:

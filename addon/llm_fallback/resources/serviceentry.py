@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from llm_fallback.resources.base import (
+    Expanded,
     FieldError,
     Ignored,
     Model,
@@ -79,7 +80,8 @@ _HTTP = frozenset(
 
 def _capitals(value: object) -> object:
     if isinstance(value, str):
-        return value.upper() or Protocol.HTTP
+        capitals = value.upper() or Protocol.HTTP.value
+        return Expanded(capitals) if isinstance(value, Expanded) else capitals
     return value
 
 
@@ -137,7 +139,7 @@ class ServiceEntrySpec(Spec):
     resolution: Annotated[
         Resolution,
         Field(strict=False),
-        unsupported("DYNAMIC_DNS", write="DNS, and hosts by their full names"),
+        unsupported("DYNAMIC_DNS", write="DNS and full names of hosts"),
     ] = Resolution.NONE
     endpoints: list[WorkloadEntry] = []
     subject_alt_names: list[str] = []

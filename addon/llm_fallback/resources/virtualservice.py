@@ -31,9 +31,9 @@ from llm_fallback.resources.names import (
     DestinationHost,
     DnsLabel,
     GatewayName,
-    host_matches,
     is_address,
     parse_host_pattern,
+    patterns_around,
 )
 
 
@@ -162,12 +162,14 @@ class VirtualServiceSpec(Spec):
     def _hosts_are_distinct(self) -> Self:
         if not self.hosts:
             raise UnsupportedError("without hosts it is a delegate, and delegates are not supported", "hosts")
+        places = {host: index for index, host in enumerate(self.hosts)}
+        if self.is_for_sidecars and "*" in places:
+            raise FieldError("'*' is for gateways only; write *.example.com", "hosts", places["*"])
         for index, host in enumerate(self.hosts):
-            if host == "*" and self.is_for_sidecars:
-                raise FieldError("'*' is for gateways only; write *.example.com", "hosts", index)
-            for before, other in enumerate(self.hosts[:index]):
-                if host_matches(other, host) or host_matches(host, other):
-                    raise FieldError(f"overlaps hosts[{before}]; remove one of the two", "hosts", index)
+            for pattern in (host, *patterns_around(host)):
+                if (other := places.get(pattern, index)) != index:
+                    first, second = sorted((index, other))
+                    raise FieldError(f"overlaps hosts[{first}]; remove one of the two", "hosts", second)
         return self
 
     @model_validator(mode="after")

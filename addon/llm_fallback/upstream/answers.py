@@ -83,9 +83,8 @@ class Changes:
         route = self.matched.route
         own = self.destination.headers if self.destination else NO_HEADERS
         if route.headers is not NO_HEADERS or own is not NO_HEADERS:
-            is_weighted = isinstance(route.action, tuple) and len(route.action) > 1
             for operations in header_operations.in_order(
-                route.headers.response, own.response, is_weighted=is_weighted
+                route.headers.response, own.response, is_weighted=route.is_weighted
             ):
                 headers = header_operations.apply(operations, headers)
         if route.cors and self.facts and isinstance(route.action, tuple):

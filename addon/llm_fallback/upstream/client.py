@@ -100,8 +100,9 @@ class UpstreamClient:
         Connections of targets that stay as they are stay, too; the others end with the requests they serve.
         Raises OSError or ssl.SSLError if a file that TLS needs cannot be used; nothing changes then.
         """
-        self._targets = frozenset(targets)
-        self._contexts.adopt({target.tls for target in self._targets if target.tls})
+        wanted = frozenset(targets)
+        self._contexts.adopt({target.tls for target in wanted if target.tls})
+        self._targets = wanted
         before, self._pools_by_key, self._pools = self._pools_by_key, {}, {}
         for target in self._targets:
             pool = before.get(target.key)

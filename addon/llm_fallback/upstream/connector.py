@@ -11,7 +11,6 @@ from aiohttp.connector import Connection
 
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Turn
 
-
 on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
 """What the request of this task wants to be told when it has a connection; aiohttp passes nothing through."""
 

@@ -44,11 +44,19 @@ class Engine:
         self.health.adopt(targets, now=self.clock())
         stay = {target.key: target.balancing for target in targets}
         self._balancers = {k: known for k, known in self._balancers.items() if stay.get(k) == known[0]}
+        for target in targets:
+            if not target.per_address:
+                self._warm_up(target, target.endpoints)
 
     def _found(self, target: Target, endpoints: tuple[Endpoint, ...]) -> None:
         """DNS has new addresses for a target: nothing is kept of those that are gone."""
         self.health.keep_only(target, endpoints)
         self.client.keep_only(target, endpoints)
+        self._warm_up(target, endpoints)
+
+    def _warm_up(self, target: Target, endpoints: tuple[Endpoint, ...]) -> None:
+        if target.balancing.warmup:
+            self.balancer(target).adopt(endpoints, now=self.clock())
 
     def exchange(self, snapshot: Snapshot, request: OriginalRequest, observer: Observer) -> Exchange:
         """The exchange for a request to a managed host, not yet begun.

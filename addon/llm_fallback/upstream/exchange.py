@@ -155,7 +155,7 @@ class Exchange:
         if policy is None:
             return None
         request = self._request
-        address = request.client.rpartition(":")[0]
+        address = request.client.rpartition(":")[0].strip("[]")
         key = hash_key(policy, headers=request.headers, query=self._facts.query, source_ip=address)
         if key is None and (cookie := new_cookie(policy, client=request.client, proxy=request.proxy)):
             self._set_cookie = cookie.header

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator
 
-from tests.parity.scenario import AwaitReturn, Ask, Begin, Burst, Fault, Pause, Release, Say, Scenario, Service
+from tests.parity.scenario import (
+    Ask,
+    AwaitReturn,
+    Begin,
+    Burst,
+    Fault,
+    Pause,
+    Release,
+    Say,
+    Scenario,
+    Service,
+)
 from tests.parity.scenarios.common import BASE, GROWING, alone, ask, grpc, one, outlier, several, split
 
 

@@ -27,12 +27,8 @@ def _overflow() -> Iterator[Scenario]:
         fallback=Service(),
         steps=(Begin(4, waiting=1), Release(), Ask(2)),
     )
-    yield route(
-        "overflow-resets-nothing",
-        *({}, *ask(500), Say(500), Begin(3, waiting=1), Say(200), Release(), *ask(500), Ask()),
-        policy=narrow,
-        outlier=outlier(3),
-    )
+    failures = (*ask(500), Say(500), Begin(3, waiting=1), Say(200), Release(), *ask(500), Ask())
+    yield route("overflow-resets-nothing", {}, *failures, policy=narrow, outlier=outlier(3))
     yield route("pending-are-served-in-turn", {}, Begin(2, waiting=1), Release(), policy=narrow)
     yield route("max-connections-alone", {}, Begin(3, waiting=2), Release(), policy=_pool(maxConnections=1))
     one_request = _pool(http2MaxRequests=1)
@@ -40,7 +36,9 @@ def _overflow() -> Iterator[Scenario]:
     one_retry = _pool(maxRetries=1)
     retries = {"retries": {"attempts": 1, "retryOn": "503", "backoff": "200ms"}}
     yield route("max-retries", retries, Say(503), Burst(3), *ask(200), policy=one_retry, outlier=outlier(9))
-    yield route("one-request-per-connection", {}, Ask(3), policy=_pool(maxRequestsPerConnection=1), keep_alive=True)
+    yield route(
+        "one-request-per-connection", {}, Ask(3), policy=_pool(maxRequestsPerConnection=1), keep_alive=True
+    )
     get = Request(method="GET")
     yield route("overflow-get", {}, Begin(3, get, waiting=1), Release(), policy=narrow)
 
@@ -51,10 +49,14 @@ def _faults() -> Iterator[Scenario]:
     yield route("fault-abort-never-counts", abort, Ask(4), outlier=outlier(1))
     yield one("fault-abort-is-no-reason-for-the-fallback", outlier(1), Ask(3), route=abort)
     yield route("fault-abort-418", {"fault": {"abort": {"httpStatus": 418, **always}}}, Ask())
-    yield route("fault-abort-never", {"fault": {"abort": {"httpStatus": 503, "percentage": {"value": 0}}}}, Ask(5))
+    yield route(
+        "fault-abort-never", {"fault": {"abort": {"httpStatus": 503, "percentage": {"value": 0}}}}, Ask(5)
+    )
     delay = {"fault": {"delay": {"fixedDelay": "400ms", **always}}}
     yield route("fault-delay", delay, *ask(200, 500), Ask(), outlier=outlier(1))
-    yield route("fault-delay-and-abort", {"fault": {**delay["fault"], **abort["fault"]}}, Ask(), outlier=outlier(1))
+    yield route(
+        "fault-delay-and-abort", {"fault": {**delay["fault"], **abort["fault"]}}, Ask(), outlier=outlier(1)
+    )
     yield route("fault-delay-beside-timeout", {**delay, "timeout": "200ms"}, Ask(), outlier=outlier(1))
     never = {"fault": {"delay": {"fixedDelay": "5s", "percentage": {"value": 0}}}}
     yield route("fault-delay-never", never, Ask(2))

@@ -44,9 +44,12 @@ def _words() -> Iterator[Scenario]:
         steps = (*_twice(_OUTCOMES), Say(Fault.REFUSE), Ask())
         yield route(f"retry-on-{word}", retries(word), *steps)
     for word in _GRPC_WORDS:
-        yield route(f"retry-on-{word}", retries(word), *_twice(tuple(grpc(n) for n in (0, 1, 4, 8, 13, 14))))
+        statuses = _twice(tuple(grpc(number) for number in (0, 1, 4, 8, 13, 14)))
+        yield route(f"retry-on-{word}", retries(word), *statuses)
     yield route("retry-by-default", {}, *_twice(_OUTCOMES))
-    yield route("retry-without-words", retries(attempts=1), *_twice((503, grpc(14))), Say(Fault.REFUSE), Ask())
+    yield route(
+        "retry-without-words", retries(attempts=1), *_twice((503, grpc(14))), Say(Fault.REFUSE), Ask()
+    )
     yield route("retry-on-429", retries("429"), *_twice((429, 503, Fault.RESET)))
     yield route("retry-on-409-and-504", retries("409,504"), *_twice((409, 504, 500, 429)))
     yield route("retry-on-503-and-reset", retries("reset,503"), *_twice((503, 500, Fault.RESET)))
@@ -65,12 +68,16 @@ def _attempts() -> Iterator[Scenario]:
     yield route("retry-of-a-host-just-ejected", retries("5xx", 3), *ask(500), Ask(), outlier=outlier(2))
     yield route("retry-success-resets", retries("5xx", 1), *_once(500) * 3, Ask(), outlier=outlier(2))
     gateway = outlier(0, consecutiveGatewayErrors=2)
-    yield route("retry-gateway-counter", retries("5xx"), Say((503, 500, 503, 503)), Ask(), Ask(), outlier=gateway)
+    yield route(
+        "retry-gateway-counter", retries("5xx"), Say((503, 500, 503, 503)), Ask(), Ask(), outlier=gateway
+    )
     yield route("retry-split-local", retries("reset"), *ask(Fault.RESET), Ask(), outlier=split(3, 2))
     for size in (1_000_000, 1_048_576, 1_048_577, 1_100_000):
         yield route(f"retry-body-{size}", retries("503"), Say((503, 200)), Ask(), body_size=size)
     for size in (1_000_000, 1_100_000):
-        yield route(f"retry-refused-body-{size}", retries("connect-failure"), *ask(Fault.REFUSE), body_size=size)
+        yield route(
+            f"retry-refused-body-{size}", retries("connect-failure"), *ask(Fault.REFUSE), body_size=size
+        )
     get = Request(method="GET")
     yield route("retry-get", retries("5xx"), Say((503, 503, 200)), Ask(1, get))
     yield route("retry-cut-is-too-late", retries("5xx,reset"), Say((Fault.CUT, 200)), Ask(2))
@@ -91,9 +98,11 @@ def _endpoints() -> Iterator[Scenario]:
     yield several(
         "retry-may-meet-the-same-host",
         *(2, outlier(0), bad, Ask(30)),
-        **{"free_choice": True, "free_counts": True, "route": settings},
+        free_choice=True,
+        free_counts=True,
+        route=settings,
     )
-    yield several("retry-all-three-fail", 3, outlier(0), Say(503), Ask(3), route=retries("503"), by_endpoint=True)
+    yield several("retry-all-three-fail", 3, outlier(0), Say(503), Ask(3), route=retries("503"))
     two = Service(endpoints=2, outlier=outlier(1))
     yield Scenario(
         name="retry-then-fallback",
@@ -137,7 +146,9 @@ def _asked_by_clients() -> Iterator[Scenario]:
 
 
 def _others() -> Iterator[Scenario]:
-    yield alone("retry-none-without-connection", outlier(2), *ask(Fault.REFUSE), Ask(), route=retries(attempts=1))
+    yield alone(
+        "retry-none-without-connection", outlier(2), *ask(Fault.REFUSE), Ask(), route=retries(attempts=1)
+    )
     yield one("retry-with-fallback-stays", outlier(2), *ask(503), Ask(), route=retries("503", 1))
     slow = retries("503", 1, backoff="1ms")
     yield route("retry-with-backoff", slow, Say((503, 200)), Ask(3))

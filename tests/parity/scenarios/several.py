@@ -13,6 +13,7 @@ from tests.parity.scenario import (
     Say,
     Scenario,
     Service,
+    Step,
 )
 from tests.parity.scenarios.common import BASE, ask, outlier, several
 
@@ -26,7 +27,9 @@ def _balancers() -> Iterator[Scenario]:
     one_out = (Say(500, endpoint=1), Ask(3), Ask(12))
     yield several("round-robin-with-one-out", 3, outlier(1), *one_out, free_choice=True, **counted)
     barred = outlier(1, maxEjectionPercent=34)
-    yield several("round-robin-with-one-barred", 3, barred, Say(500), Ask(3), Ask(12), free_choice=True, **counted)
+    yield several(
+        "round-robin-with-one-barred", 3, barred, Say(500), Ask(3), Ask(12), free_choice=True, **counted
+    )
     back = outlier(1, baseEjectionTime=BASE)
     steps = (Say(500), Ask(2), Ask(1), Say(200), AwaitReturn(), Ask(6))
     yield several("round-robin-all-return", 2, back, *steps, **counted)
@@ -34,12 +37,14 @@ def _balancers() -> Iterator[Scenario]:
     yield several("round-robin-retries", 3, outlier(0), Say(503), Ask(4), route=retries, **counted)
     for name in ("RANDOM", "LEAST_REQUEST"):
         policy = {"loadBalancer": {"simple": name}}
-        yield several(f"balancer-{name.lower().replace('_', '-')}", 3, outlier(1), Say(500), Ask(5), policy=policy)
+        yield several(
+            f"balancer-{name.lower().replace('_', '-')}", 3, outlier(1), Say(500), Ask(5), policy=policy
+        )
     yield several("least-request-burst", 2, outlier(0), Say(500), Burst(4), by_endpoint=False)
 
 
 def _hashing() -> Iterator[Scenario]:
-    users = tuple(Ask(2, Request(headers=(("x-user", f"user-{n}"),))) for n in range(12))
+    users: tuple[Step, ...] = tuple(Ask(2, Request(headers=(("x-user", f"user-{n}"),))) for n in range(12))
     kinds: dict[str, dict[str, Any]] = {
         "ring": {"httpHeaderName": "x-user"},
         "small-ring": {"httpHeaderName": "x-user", "ringHash": {"minimumRingSize": 16}},
@@ -87,8 +92,12 @@ def _dns() -> Iterator[Scenario]:
         alone = Service(endpoints=1, dns=(0,))
         yield Scenario(name=f"dns-{why.lower()}-without-fallback", primary=alone, steps=gone)
     yield named("dns-servfail-keeps", (0,), Ask(), Resolve("SERVFAIL"), Ask(2), *ask(500), Ask())
-    yield named("dns-counters-stay", (0,), *ask(500), Resolve((0, 1, 2)), Resolve((0,)), *ask(500), Ask(), threshold=2)
-    yield named("dns-counters-go", (0,), *ask(500), Resolve((1,)), Resolve((0,)), *ask(500, 500), Ask(), threshold=2)
+    yield named(
+        "dns-counters-stay", (0,), *ask(500), Resolve((0, 1, 2)), Resolve((0,)), *ask(500), Ask(), threshold=2
+    )
+    yield named(
+        "dns-counters-go", (0,), *ask(500), Resolve((1,)), Resolve((0,)), *ask(500, 500), Ask(), threshold=2
+    )
     both = Service(endpoints=2, dns=(0,), outlier=outlier(1))
     yield Scenario(
         name="dns-of-the-fallback",
@@ -130,7 +139,16 @@ def _providers() -> Iterator[Scenario]:
         http=(chain,),
         steps=(*ask(500), Ask(2), Say(Fault.REFUSE, "third"), Ask(), Ask(), Ask(1, other), Ask(1, third)),
     )
-    steps = (Say(Fault.REFUSE), Ask(), Ask(), Say(503, "third"), Ask(1, third), Ask(1, third), Say(200), Ask())
+    steps = (
+        Say(Fault.REFUSE),
+        Ask(),
+        Ask(),
+        Say(503, "third"),
+        Ask(1, third),
+        Ask(1, third),
+        Say(200),
+        Ask(),
+    )
     yield Scenario(name="third-has-no-rule", primary=strict, others={"third": strict}, steps=steps)
 
 

@@ -58,7 +58,8 @@ def _per_try() -> Iterator[Scenario]:
     yield several(
         "per-try-timeout-goes-elsewhere",
         *(2, outlier(0), Say(Fault.SILENT, endpoint=0), Ask(6)),
-        **{"free_choice": True, "route": used_up},
+        free_choice=True,
+        route=used_up,
     )
 
 
@@ -83,7 +84,9 @@ def _hang_ups() -> Iterator[Scenario]:
     yield route("hang-up-resets-nothing", {}, *ask(500), *leave, *ask(500), Ask(), outlier=outlier(2))
     yield one("hang-up-keeps-the-fallback", outlier(1), *ask(500), *leave, Ask(2))
     backoff = _retries("503", 3, backoff="60s")
-    yield route("hang-up-of-many", backoff, Begin(4), HangUp(), Pause(0.1), Release(), Ask(), outlier=outlier(1))
+    yield route(
+        "hang-up-of-many", backoff, Begin(4), HangUp(), Pause(0.1), Release(), Ask(), outlier=outlier(1)
+    )
 
 
 GROUPS = (_route_timeouts, _per_try, _connecting, _hang_ups)

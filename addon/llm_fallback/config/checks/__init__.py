@@ -5,30 +5,72 @@ A field's own type and range are checked where the field is declared, in `resour
 
 from collections.abc import Callable, Iterator, Sequence
 
-from llm_fallback.config.checks import claims, effects, hosts, tls
+from llm_fallback.config.checks import (
+    audience,
+    claims,
+    detection,
+    effects,
+    entries,
+    fallbacks,
+    hosts,
+    policies,
+    providers,
+    reach,
+    tls,
+    versions,
+)
+from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.collection import Collection
 from llm_fallback.config.findings import Finding
 
-_QUESTIONS: Sequence[Callable[[Collection], Iterator[Finding]]] = (
+_QUESTIONS: Sequence[Callable[[Configuration], Iterator[Finding]]] = (
     claims.names_are_unique,
     claims.provider_hosts_are_unique,
     claims.entry_hosts_are_unique,
+    claims.llm_route_hosts_are_unique,
     claims.oldest_virtual_service_wins,
     claims.first_destination_rule_wins,
+    claims.first_subset_wins,
     hosts.destinations_exist,
-    hosts.virtual_service_hosts_are_meant,
-    hosts.rules_have_a_host,
-    effects.deprecated_thresholds_have_an_effect,
-    effects.weights_send_somewhere,
-    effects.rules_can_be_reached,
-    effects.fallback_cases_have_an_effect,
-    effects.rules_of_providers_count,
+    hosts.backends_exist,
+    hosts.ruled_hosts_are_meant,
+    hosts.policies_have_a_host,
+    hosts.policies_have_a_port,
+    entries.wildcards_are_passed_through,
+    entries.entries_have_ports,
+    providers.configs_have_a_rule,
+    providers.configs_keep_the_key,
+    policies.port_entries_keep_what_stands,
+    policies.rules_of_providers_count,
+    policies.annotations_are_understood,
+    detection.thresholds_can_be_reached,
+    detection.gateway_errors_come_first,
+    detection.few_endpoints_can_be_ejected,
+    detection.ejected_endpoints_are_avoided,
+    fallbacks.fallbacks_can_act,
+    fallbacks.fallbacks_lead_elsewhere,
+    fallbacks.fallbacks_end,
+    fallbacks.cases_have_an_effect,
+    reach.weights_send_somewhere,
+    reach.rules_can_be_reached,
+    effects.tries_can_time_out,
+    effects.faults_happen,
+    effects.mirrors_get_copies,
+    audience.routes_are_for_sidecars,
+    audience.rules_are_for_the_workload,
+    audience.selectors_select_the_workload,
+    versions.fields_are_of_the_version,
     tls.authorities_can_be_read,
+    tls.client_certificates_can_be_read,
     tls.names_are_checked_alike,
     tls.keys_travel_encrypted,
 )
 
 
-def check(collection: Collection) -> list[Finding]:
-    """Everything that is wrong with the configuration as a whole."""
-    return [finding for question in _QUESTIONS for finding in question(collection)]
+def check(collection: Collection, workload: dict[str, str] | None = None) -> list[Finding]:
+    """Everything that is wrong with the configuration as a whole.
+
+    `workload` holds the labels of the workload that the proxy stands for, None if nobody said.
+    """
+    configuration = Configuration(collection, workload)
+    return [finding for question in _QUESTIONS for finding in question(configuration)]

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
-from llm_fallback.config.collection import Collection
+from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.config.validate import Written
@@ -11,50 +11,71 @@ from llm_fallback.config.validate import Written
 type _Claim = tuple[Hashable, Written[Any], Path]
 
 
-def names_are_unique(collection: Collection) -> Iterator[Finding]:
+def names_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two resources of a kind have the same name and namespace."""
     claims: list[_Claim] = [
         ((w.resource.kind, w.resource.metadata.namespace, w.resource.metadata.name), w, ("metadata", "name"))
-        for w in collection.all()
+        for w in configuration.collection.all()
     ]
     for second, path, first in _repeated(claims):
         problem = f"a {second.resource.kind} of this name is already at {first.place}"
         yield second.finding(path, problem, "rename or remove one of them", "duplicate-resource")
 
 
-def provider_hosts_are_unique(collection: Collection) -> Iterator[Finding]:
+def provider_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two LLMProviders have the same host."""
-    claims: list[_Claim] = [(w.resource.spec.host, w, ("spec", "host")) for w in collection.providers]
-    for second, path, first in _repeated(claims):
+    for second, path, first in _repeated(_host(configuration.collection.providers)):
         problem = f"the host already belongs to {first.place}"
         yield second.finding(path, problem, "a host has one LLMProvider", "duplicate-host")
 
 
-def entry_hosts_are_unique(collection: Collection) -> Iterator[Finding]:
+def entry_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two ServiceEntries describe the same host."""
-    for second, path, first in _repeated(_hosts(collection.service_entries)):
+    for second, path, first in _repeated(_hosts(configuration.collection.service_entries)):
         problem = f"the host is already described by {first.place}"
         yield second.finding(path, problem, "keep one of them", "duplicate-host")
 
 
-def oldest_virtual_service_wins(collection: Collection) -> Iterator[Finding]:
+def llm_route_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
+    """A host's rules are in one LLMRoute, or in a VirtualService: which would win is nowhere said."""
+    claims = [*_hosts(configuration.virtual_services), *_host(configuration.llm_routes)]
+    for second, path, first in _repeated(claims):
+        if second.resource.kind == "LLMRoute":
+            problem = f"the host already has its rules in {first.place}"
+            yield second.finding(path, problem, "keep one of the two", "duplicate-host")
+
+
+def oldest_virtual_service_wins(configuration: Configuration) -> Iterator[Finding]:
     """One VirtualService per host: sidecars do not merge, the oldest one has the host."""
-    for second, path, first in _repeated(_hosts(collection.virtual_services)):
+    for second, path, first in _repeated(_hosts(configuration.virtual_services)):
         problem = f"has no effect: the host already belongs to {first.place}"
         hint = "merge the two; the mesh does not"
         yield second.finding(path, problem, hint, "shadowed-host", Severity.WARNING)
 
 
-def first_destination_rule_wins(collection: Collection) -> Iterator[Finding]:
-    """One DestinationRule per host: the first one with a policy counts."""
-    claims: list[_Claim] = [
-        (w.resource.spec.host, w, ("spec", "host"))
-        for w in collection.destination_rules
-        if w.resource.spec.traffic_policy
-    ]
-    for second, path, first in _repeated(claims):
+def first_destination_rule_wins(configuration: Configuration) -> Iterator[Finding]:
+    """One trafficPolicy per host: that of the first DestinationRule that has one."""
+    with_policy = [w for w in configuration.collection.destination_rules if w.resource.spec.traffic_policy]
+    for second, path, first in _repeated(_host(with_policy)):
         problem = f"has no effect: the host already has {first.place}"
         yield second.finding(path, problem, "merge the two", "shadowed-rule", Severity.WARNING)
+
+
+def first_subset_wins(configuration: Configuration) -> Iterator[Finding]:
+    """The subsets of all DestinationRules of a host count, the first where two have one name."""
+    claims: list[_Claim] = [
+        ((w.resource.spec.host, subset.name), w, ("spec", "subsets", index, "name"))
+        for w in configuration.collection.destination_rules
+        for index, subset in enumerate(w.resource.spec.subsets)
+    ]
+    for second, path, first in _repeated(claims):
+        problem = f"has no effect: the host already has a subset of this name, in {first.place}"
+        yield second.finding(path, problem, "rename or remove it", "shadowed-rule", Severity.WARNING)
+
+
+def _host(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:
+    for written in resources:
+        yield written.resource.spec.host, written, ("spec", "host")
 
 
 def _hosts(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:

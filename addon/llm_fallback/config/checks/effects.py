@@ -1,84 +1,69 @@
-"""What is written and has no effect, or none that anybody can mean."""
+"""What a rule says and what never happens."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from llm_fallback.config.collection import Collection
+from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
-from llm_fallback.resources.destinationrule import NO_POLICY, OutlierDetection
-from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
+from llm_fallback.config.validate import Written
+from llm_fallback.resources.httpactions import Fault, HTTPFaultInjection
+from llm_fallback.resources.virtualservice import HTTPRoute
 
 
-def deprecated_thresholds_have_an_effect(collection: Collection) -> Iterator[Finding]:
-    """`consecutiveErrors` is accepted by Istio and ignored."""
-    for written in collection.destination_rules:
-        policy = written.resource.spec.traffic_policy or NO_POLICY
-        places: list[tuple[Path, OutlierDetection | None]] = [((), policy.outlier_detection)]
-        places += [
-            (("portLevelSettings", i), entry.outlier_detection)
-            for i, entry in enumerate(policy.port_level_settings)
-        ]
-        for place, outlier in places:
-            if outlier and outlier.consecutive_errors is not None:
-                yield written.finding(
-                    ("spec", "trafficPolicy", *place, "outlierDetection", "consecutiveErrors"),
-                    "has no effect",
-                    "write consecutive5xxErrors",
-                    "no-effect",
-                    Severity.WARNING,
-                )
+def tries_can_time_out(configuration: Configuration) -> Iterator[Finding]:
+    """`timeout` spans all tries, so one that is shorter than `perTryTimeout` ends the first of them."""
+    for written, path, rule in _rules(configuration):
+        per_try = rule.retries.per_try_timeout if rule.retries else None
+        if rule.timeout is not None and per_try is not None and rule.timeout < per_try:
+            yield written.finding(
+                (*path, "retries", "perTryTimeout"),
+                "has no effect: timeout, which spans all tries, is shorter and ends the request",
+                "write a shorter perTryTimeout, or a longer timeout",
+                "no-effect",
+                Severity.WARNING,
+            )
 
 
-def weights_send_somewhere(collection: Collection) -> Iterator[Finding]:
-    """Several destinations need a weight above 0 between them."""
-    for written in collection.virtual_services:
+def faults_happen(configuration: Configuration) -> Iterator[Finding]:
+    """Without a percentage, a fault is for no request (Envoy's default, not 100)."""
+    for written, path, rule in _rules(configuration):
+        for name, fault, what in _faults(rule.fault):
+            if fault.percentage is None or "value" not in fault.percentage.model_fields_set:
+                problem, hint = "never happens: it has no percentage", "add percentage: {value: 100}"
+            elif not fault.share:
+                yield _is_off(written, (*path, "fault", name, "percentage"), "never happens: it is for 0%")
+                continue
+            elif what is not None:
+                problem, hint = f"never happens: it has no {what}", f"add {what}"
+            else:
+                continue
+            yield written.finding((*path, "fault", name), problem, hint, "no-effect", Severity.WARNING)
+
+
+def mirrors_get_copies(configuration: Configuration) -> Iterator[Finding]:
+    """A mirror with 0 percent is one that was turned off."""
+    for written, path, rule in _rules(configuration):
+        if rule.mirror and not rule.mirror_share:
+            yield _is_off(written, (*path, "mirror"), "gets no copies: it is for 0%")
+        for index, mirror in enumerate(rule.mirrors):
+            if not mirror.share:
+                yield _is_off(written, (*path, "mirrors", index), "gets no copies: it is for 0%")
+
+
+def _is_off(written: Written[Any], path: Path, problem: str) -> Finding:
+    return written.finding(path, problem, "", "no-effect", Severity.INFO)
+
+
+def _faults(fault: HTTPFaultInjection | None) -> Iterator[tuple[str, Fault, str | None]]:
+    """Each fault by its name, and the field without which it is none."""
+    if fault and fault.delay:
+        yield "delay", fault.delay, None if fault.delay.fixed_delay else "fixedDelay"
+    if fault and fault.abort:
+        yield "abort", fault.abort, None if fault.abort.http_status else "httpStatus"
+
+
+def _rules(configuration: Configuration) -> Iterator[tuple[Written[Any], Path, HTTPRoute]]:
+    for written in configuration.virtual_services:
         for index, rule in enumerate(written.resource.spec.http):
-            if len(rule.route) > 1 and not any(entry.weight for entry in rule.route):
-                yield written.finding(
-                    ("spec", "http", index, "route"),
-                    "the weights sum to 0",
-                    "give at least one destination a weight",
-                    "zero-weight",
-                )
-
-
-def rules_can_be_reached(collection: Collection) -> Iterator[Finding]:
-    """A rule without a match takes every request; those after it get none."""
-    for written in collection.virtual_services:
-        for index in range(1, len(written.resource.spec.http)):
-            yield written.finding(
-                ("spec", "http", index),
-                "is never reached: the first rule takes every request",
-                "remove it",
-                "unreachable-route",
-                Severity.WARNING,
-            )
-
-
-def fallback_cases_have_an_effect(collection: Collection) -> Iterator[Finding]:
-    """`fallback.case` is part of ASM's schema, and nobody documents what it does."""
-    for written in collection.virtual_services:
-        for i, rule in enumerate(written.resource.spec.http):
-            for j, entry in enumerate(rule.route):
-                if entry.fallback and entry.fallback.case is not None:
-                    yield written.finding(
-                        ("spec", "http", i, "route", j, "fallback", "case"),
-                        "has no effect",
-                        "the fallback acts whenever the destination has no healthy endpoint",
-                        "no-effect",
-                        Severity.WARNING,
-                    )
-
-
-def rules_of_providers_count(collection: Collection) -> Iterator[Finding]:
-    """A DestinationRule for a provider's host counts only if the provider says so."""
-    for written in collection.destination_rules:
-        provider = collection.provider_of.get(written.resource.spec.host)
-        if provider and not provider.resource.has_custom_destination_rule:
-            yield written.finding(
-                ("spec", "host"),
-                f"has no effect: the rule generated for {provider.document.name} stands",
-                f'annotate that LLMProvider with {CUSTOM_DESTINATION_RULE}: "true"',
-                "generated-rule",
-                Severity.WARNING,
-            )
+            yield written, ("spec", "http", index), rule

@@ -1,93 +1,150 @@
-"""Whether the hosts and ports that resources name exist."""
+"""Whether the hosts, ports and subsets that resources name exist."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
-from llm_fallback.config.collection import Collection
+from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.checks.names import did_you_mean
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
-from llm_fallback.resources.destinationrule import NO_POLICY
 from llm_fallback.resources.virtualservice import Destination
 
+_NO_HOST = "no LLMProvider or ServiceEntry has this host"
+_GET_503 = "requests to it get 503"
+_NEVER_USED = "it is never used"
+_NO_COPIES = "no copies are sent"
 
-def destinations_exist(collection: Collection) -> Iterator[Finding]:
-    """Every host and port that a route names is one of an LLMProvider or a ServiceEntry."""
-    ports = collection.ports_of
-    for written in collection.virtual_services:
-        for path, destination in _destinations(written.resource):
-            if destination.host in collection.broken_hosts:
+
+def destinations_exist(configuration: Configuration) -> Iterator[Finding]:
+    """Every host, port and subset that a rule names exists; the mesh answers 503 for one that does not."""
+    for written in configuration.virtual_services:
+        for path, destination, consequence in _destinations(written.resource):
+            if destination.host in configuration.collection.broken_hosts:
                 continue
-            if destination.host not in ports:
-                yield written.finding(
-                    (*path, "host"),
-                    "no LLMProvider or ServiceEntry has this host",
-                    _did_you_mean(destination.host, ports) or "add one, or correct the name",
-                    "unknown-host",
-                )
-            elif destination.port and destination.port.number not in ports[destination.host]:
-                known = ", ".join(str(port) for port in sorted(ports[destination.host]))
-                yield written.finding(
-                    (*path, "port", "number"),
-                    "the host has no such port",
-                    f"it has {known}",
-                    "unknown-port",
-                )
+            if destination.host in configuration.services:
+                yield from _port_and_subset_exist(configuration, written, path, destination, consequence)
+                continue
+            hint = configuration.hosts.hint(destination.host, "add one, or correct the name")
+            problem = f"{_NO_HOST}: {consequence}"
+            yield written.finding((*path, "host"), problem, hint, "unknown-host", Severity.WARNING)
 
 
-def virtual_service_hosts_are_meant(collection: Collection) -> Iterator[Finding]:
-    """A host that only a VirtualService names is an alias, unless it looks like a slip."""
-    ports = collection.ports_of
-    for written in collection.virtual_services:
-        for index, host in enumerate(written.resource.spec.hosts):
-            known = host in ports or host in collection.broken_hosts
-            if not known and (hint := _did_you_mean(host, ports)):
-                yield written.finding(
-                    ("spec", "hosts", index),
-                    "no LLMProvider or ServiceEntry has this host",
-                    hint,
-                    "unknown-host",
-                    Severity.WARNING,
-                )
+def backends_exist(configuration: Configuration) -> Iterator[Finding]:
+    """Every provider that an LLMRoute names exists."""
+    for written in configuration.llm_routes:
+        for i, rule in enumerate(written.resource.spec.rules):
+            for j, backend in enumerate(rule.backend_refs):
+                if not configuration.is_known(backend.provider_host):
+                    yield written.finding(
+                        ("spec", "rules", i, "backendRefs", j, "providerHost"),
+                        f"{_NO_HOST}: {_GET_503}",
+                        configuration.hosts.hint(backend.provider_host, "add one, or correct the name"),
+                        "unknown-host",
+                        Severity.WARNING,
+                    )
 
 
-def rules_have_a_host(collection: Collection) -> Iterator[Finding]:
-    """A DestinationRule acts on a host that something describes, and on ports that the host has."""
-    ports = collection.ports_of
-    for written in collection.destination_rules:
-        spec = written.resource.spec
-        if spec.host in collection.broken_hosts:
+def ruled_hosts_are_meant(configuration: Configuration) -> Iterator[Finding]:
+    """A host that nothing describes and that has rules is an alias, unless it looks like a slip."""
+    named: list[tuple[Written[Any], Path, str]] = [
+        (written, ("spec", "hosts", index), host)
+        for written in configuration.virtual_services
+        for index, host in enumerate(written.resource.spec.hosts)
+        if not host.startswith("*")
+    ]
+    named += [(w, ("spec", "host"), w.resource.spec.host) for w in configuration.llm_routes]
+    for written, path, host in named:
+        if not configuration.is_known(host) and (hint := configuration.hosts.hint(host)):
+            yield written.finding(path, _NO_HOST, hint, "unknown-host", Severity.WARNING)
+
+
+def policies_have_a_host(configuration: Configuration) -> Iterator[Finding]:
+    """A DestinationRule acts on a host that something describes; a wildcard, on one host at least."""
+    suffixes: set[str] | None = None
+    for written in configuration.collection.destination_rules:
+        host = written.resource.spec.host
+        if configuration.is_known(host):
             continue
-        if spec.host not in ports:
-            yield written.finding(
-                ("spec", "host"),
-                "has no effect: no LLMProvider or ServiceEntry has this host",
-                _did_you_mean(spec.host, ports) or "correct the name, or remove the rule",
-                "unknown-host",
-                Severity.WARNING,
-            )
+        if host.startswith("*"):
+            suffixes = _suffixes(configuration) if suffixes is None else suffixes
+            if host in suffixes:
+                continue
+        yield written.finding(
+            ("spec", "host"),
+            f"has no effect: {_NO_HOST}",
+            configuration.hosts.hint(host, "correct the name, or remove the rule"),
+            "unknown-host",
+            Severity.WARNING,
+        )
+
+
+def policies_have_a_port(configuration: Configuration) -> Iterator[Finding]:
+    """An entry of portLevelSettings acts on a port that the host has."""
+    for written_policy in configuration.policies:
+        hosts = configuration.hosts_under(written_policy.policy)
+        entries = written_policy.policy.port_level_settings
+        if not hosts or not entries:
             continue
-        for index, entry in enumerate((spec.traffic_policy or NO_POLICY).port_level_settings):
-            if entry.port.number not in ports[spec.host]:
-                known = ", ".join(str(port) for port in sorted(ports[spec.host]))
-                yield written.finding(
-                    ("spec", "trafficPolicy", "portLevelSettings", index, "port", "number"),
+        ports = {port for host in hosts for port, _ in configuration.services[host].targets}
+        for index, entry in enumerate(entries):
+            if entry.port.number not in ports:
+                yield written_policy.rule.finding(
+                    (*written_policy.path, "portLevelSettings", index, "port", "number"),
                     "has no effect: the host has no such port",
-                    f"it has {known}",
+                    _it_has(ports),
                     "unknown-port",
                     Severity.WARNING,
                 )
 
 
-def _destinations(service: VirtualService) -> Iterator[tuple[Path, Destination]]:
+def _port_and_subset_exist(
+    configuration: Configuration,
+    written: Written[VirtualService],
+    path: Path,
+    destination: Destination,
+    consequence: str,
+) -> Iterator[Finding]:
+    ports = {port for port, _ in configuration.services[destination.host].targets}
+    if destination.port and destination.port.number not in ports:
+        problem = f"the host has no such port: {consequence}"
+        hint = _it_has(ports)
+        yield written.finding((*path, "port", "number"), problem, hint, "unknown-port", Severity.WARNING)
+    subset = destination.subset
+    if not subset or destination.host in configuration.collection.broken_rule_hosts:
+        return
+    subsets = configuration.rules.of_host(destination.host).subsets or {}
+    if subset not in subsets:
+        problem = f"no DestinationRule that counts for the host has this subset: {consequence}"
+        hint = did_you_mean(subset, list(subsets)[:100]) or "add it there under subsets, or correct the name"
+        yield written.finding((*path, "subset"), problem, hint, "unknown-subset", Severity.WARNING)
+
+
+def _destinations(service: VirtualService) -> Iterator[tuple[Path, Destination, str]]:
+    """Where it is named, what it is, and what follows if it does not exist."""
     for i, rule in enumerate(service.spec.http):
+        here: Path = ("spec", "http", i)
         for j, entry in enumerate(rule.route):
-            path: Path = ("spec", "http", i, "route", j)
-            yield (*path, "destination"), entry.destination
+            yield (*here, "route", j, "destination"), entry.destination, _GET_503
             if entry.fallback:
-                yield (*path, "fallback", "target"), entry.fallback.target
+                yield (*here, "route", j, "fallback", "target"), entry.fallback.target, _NEVER_USED
+        if rule.mirror:
+            yield (*here, "mirror"), rule.mirror, _NO_COPIES
+        for j, mirror in enumerate(rule.mirrors):
+            yield (*here, "mirrors", j, "destination"), mirror.destination, _NO_COPIES
 
 
-def _did_you_mean(host: str, hosts: Iterable[str]) -> str:
-    close = difflib.get_close_matches(host, hosts, n=1, cutoff=0.8)
-    return f"did you mean {close[0]}?" if close else ""
+def _suffixes(configuration: Configuration) -> set[str]:
+    """Every wildcard under which there is a host."""
+    found = {"*"}
+    for host in (*configuration.services, *configuration.collection.broken_hosts):
+        labels = host.split(".")
+        found.update("*." + ".".join(labels[start:]) for start in range(1, len(labels)))
+    return found
+
+
+def _it_has(ports: set[int]) -> str:
+    if not ports:
+        return "it has none with HTTP or TLS"
+    return f"it has {', '.join(map(str, sorted(ports)))}"

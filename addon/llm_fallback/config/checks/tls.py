@@ -1,85 +1,128 @@
-"""Whether connections to providers can be made, and are as safe as they look."""
+"""Whether connections to hosts can be made, and are as safe as they look."""
 
 import ssl
+import stat
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path as FilePath
 
-from llm_fallback.config.collection import Collection
+from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule
-from llm_fallback.resources.destinationrule import NO_POLICY, ClientTlsSettings
-from llm_fallback.resources.llmprovider import PROVIDER_PORT
+from llm_fallback.resources.destinationrule import ClientTlsSettings, TlsMode
+
+type _Tls = tuple[Written[DestinationRule], Path, ClientTlsSettings]
 
 
-def authorities_can_be_read(collection: Collection) -> Iterator[Finding]:
+def authorities_can_be_read(configuration: Configuration) -> Iterator[Finding]:
     """Every `caCertificates` names a file of certificates."""
-    for written in collection.destination_rules:
-        for path, tls in _tls_settings(written.resource):
-            if tls.ca_certificates and (problem := _authority_problem(tls.ca_certificates)):
-                yield written.finding(
-                    (*path, "caCertificates"), problem, "name a PEM file, or 'system'", "unreadable-file"
-                )
+    read = cache(_authority_problem)
+    for written, path, tls in _tls_settings(configuration):
+        if tls.ca_certificates and (problem := read(tls.ca_certificates)):
+            hint = "name a PEM file, or 'system'"
+            yield written.finding((*path, "caCertificates"), problem, hint, "unreadable-file")
 
 
-def names_are_checked_alike(collection: Collection) -> Iterator[Finding]:
+def client_certificates_can_be_read(configuration: Configuration) -> Iterator[Finding]:
+    """`clientCertificate` and `privateKey` name PEM files that belong together."""
+    read = cache(_client_problem)
+    for written, path, tls in _tls_settings(configuration):
+        if tls.mode is TlsMode.MUTUAL and tls.client_certificate and tls.private_key:
+            field, problem = read(tls.client_certificate, tls.private_key)
+            if problem:
+                yield written.finding((*path, field), problem, "name a PEM file", "unreadable-file")
+
+
+def names_are_checked_alike(configuration: Configuration) -> Iterator[Finding]:
     """With an explicit `sni` and no `subjectAltNames`, Istio checks no name at all; here one is checked."""
-    for written in collection.destination_rules:
-        for path, tls in _tls_settings(written.resource):
-            if tls.sni and tls.sni != written.resource.spec.host and not tls.subject_alt_names:
-                yield written.finding(
-                    (*path, "sni"),
-                    "is sent as it is; the certificate is checked against the host (the mesh checks no name)",
-                    "",
-                    "stricter-name-check",
-                    Severity.INFO,
+    for written, path, tls in _tls_settings(configuration):
+        if not tls.sni or tls.subject_alt_names or tls.insecure_skip_verify:
+            continue
+        problem = "the certificate is checked against the host (the mesh checks no name)"
+        hint = "remove it: the host is sent without it too"
+        if tls.sni != written.resource.spec.host:
+            problem, hint = f"is sent as it is; {problem}", ""
+        yield written.finding((*path, "sni"), problem, hint, "stricter-name-check", Severity.INFO)
+
+
+def keys_travel_encrypted(configuration: Configuration) -> Iterator[Finding]:
+    """A rule of one's own that has no tls block would send the provider's key in clear text."""
+    for provider in configuration.collection.providers:
+        host = provider.resource.spec.host
+        if not provider.resource.has_custom_destination_rule or not (rule := configuration.rule_of(host)):
+            continue
+        stands = configuration.rules.of_host(host)
+        for target in configuration.services[host].targets.values():
+            if target.tls is None and stands.of(target.port, target.subset).tls is None:
+                yield rule.finding(
+                    _policy_of_port(rule.resource, target.port),
+                    "has no tls: requests to this provider, with its key, are sent unencrypted",
+                    "add tls: {mode: SIMPLE}, or mode DISABLE if that is meant",
+                    "no-tls",
+                    Severity.WARNING,
                 )
+                break
 
 
-def keys_travel_encrypted(collection: Collection) -> Iterator[Finding]:
-    """A custom rule that lost its tls block would send the provider's key in clear text."""
-    for written in collection.destination_rules:
-        provider = collection.provider_of.get(written.resource.spec.host)
-        if not provider or not provider.resource.has_custom_destination_rule:
-            continue
-        if written.resource.spec.traffic_policy is None:
-            continue
-        path, tls = _tls_of_provider_port(written.resource)
-        if tls is None:
-            yield written.finding(
-                path,
-                "has no tls: requests to this provider, with its key, are sent unencrypted",
-                "add tls: {mode: SIMPLE}, or mode DISABLE if that is meant",
-                "no-tls",
-                Severity.WARNING,
-            )
-
-
-def _tls_of_provider_port(rule: DestinationRule) -> tuple[Path, ClientTlsSettings | None]:
-    """Where the policy of a provider's port stands, and its TLS."""
-    policy = rule.spec.traffic_policy or NO_POLICY
+def _policy_of_port(rule: DestinationRule, port: int) -> Path:
+    policy = rule.spec.traffic_policy
+    if policy is None:
+        return ("spec",)
     for index, entry in enumerate(policy.port_level_settings):
-        if entry.port.number == PROVIDER_PORT:
-            return ("spec", "trafficPolicy", "portLevelSettings", index), entry.tls
-    return ("spec", "trafficPolicy"), policy.tls
+        if entry.port.number == port:
+            return ("spec", "trafficPolicy", "portLevelSettings", index)
+    return ("spec", "trafficPolicy")
 
 
-def _tls_settings(rule: DestinationRule) -> Iterator[tuple[Path, ClientTlsSettings]]:
-    policy = rule.spec.traffic_policy or NO_POLICY
-    if policy.tls:
-        yield ("spec", "trafficPolicy", "tls"), policy.tls
-    for index, entry in enumerate(policy.port_level_settings):
-        if entry.tls:
-            yield ("spec", "trafficPolicy", "portLevelSettings", index, "tls"), entry.tls
+def _tls_settings(configuration: Configuration) -> Iterator[_Tls]:
+    for policy in configuration.policies:
+        for path, block in policy.blocks():
+            if block.tls and block.tls.mode is not TlsMode.DISABLE:
+                yield policy.rule, (*path, "tls"), block.tls
 
 
 def _authority_problem(name: str) -> str | None:
     if name == "system":
         return None
+    if problem := _file_problem(name):
+        return problem
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(FilePath(name))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(name)
     except ssl.SSLError:
         return "the file holds no certificates"
-    except OSError as error:
-        return f"the file cannot be read: {error.strerror}"
+    return None
+
+
+def _client_problem(certificate: str, key: str) -> tuple[str, str | None]:
+    """The field that is wrong, and what is wrong with it."""
+    for field, name in (("clientCertificate", certificate), ("privateKey", key)):
+        if problem := _file_problem(name):
+            return field, problem
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(certificate)
+    except ssl.SSLError:
+        return "clientCertificate", "the file holds no certificate"
+    try:
+        # Without a password, OpenSSL would ask the terminal for one.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "privateKey", "the key does not belong to clientCertificate"
+        return "privateKey", "the file holds no private key that can be read without a password"
+    return "privateKey", None
+
+
+def _file_problem(name: str) -> str | None:
+    """Why a file cannot be read; what is no regular file might never end."""
+    path = FilePath(name)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "it is no regular file"
+        path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is no name of a file"
+        return f"the file cannot be read: {reason}"
     return None

@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import re2
-
 from llm_fallback.config.routes import Match, MatchType, Pattern, StringMatch
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
 from llm_fallback.resources.httpmatch import HTTPMatchRequest
 from llm_fallback.resources.llmroute import LLMRule
 from llm_fallback.resources.names import MESH
-from llm_fallback.resources.stringmatch import UriMatch
+from llm_fallback.resources.stringmatch import UriMatch, compile_regex
 from llm_fallback.resources.virtualservice import HTTPRoute
 
 type Labels = Mapping[str, str]
@@ -75,9 +73,7 @@ def string_match(written: UriMatch | None, *, ignore_case: bool = False) -> Stri
 @lru_cache(maxsize=4096)
 def pattern(text: str) -> Pattern:
     """A compiled RE2 expression, which has been checked before."""
-    options: Any = re2.Options()
-    options.log_errors = False
-    compiled: Pattern = re2.compile(text, options)
+    compiled: Pattern = compile_regex(text)
     return compiled
 
 

@@ -71,6 +71,7 @@ def _route(
         _source(written, index),
         action(rule),
         alternatives,
+        is_weighted=len(rule.route) > 1,
         headers=headers(rule.headers),
         rewrite=rewrite(rule.rewrite),
         timeout_s=None if rule.timeout is None else rule.timeout / 1000,

@@ -1,0 +1,147 @@
+"""What the checks look at: the resources, and what is compiled from them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from llm_fallback.config.checks.names import Names
+from llm_fallback.config.collection import Collection
+from llm_fallback.config.compile.policies import Rules
+from llm_fallback.config.compile.services import services
+from llm_fallback.config.documents import Path
+from llm_fallback.config.snapshot import Service, Target
+from llm_fallback.config.validate import Written
+from llm_fallback.resources import DestinationRule, LLMRoute, VirtualService
+from llm_fallback.resources.destinationrule import OutlierDetection, PortTrafficPolicy, TrafficPolicy
+from llm_fallback.resources.virtualservice import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPolicy:
+    """A trafficPolicy, of a DestinationRule or of one of its subsets, and where it is written."""
+
+    rule: Written[DestinationRule]
+    path: Path
+    policy: TrafficPolicy
+    subset: str | None = None
+
+    def blocks(self) -> Iterator[tuple[Path, TrafficPolicy | PortTrafficPolicy]]:
+        """The policy, and the entries for ports in it."""
+        yield self.path, self.policy
+        for index, entry in enumerate(self.policy.port_level_settings):
+            yield (*self.path, "portLevelSettings", index), entry
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """The resources, and what comes of them for a workload with these labels; None: for any.
+
+    The hosts of broken resources are in neither: what refers to them is not to blame.
+    """
+
+    collection: Collection
+    workload: dict[str, str] | None = None
+
+    @cached_property
+    def virtual_services(self) -> tuple[Written[VirtualService], ...]:
+        """Those that act: gateways' do not."""
+        return tuple(w for w in self.collection.virtual_services if w.resource.spec.is_for_sidecars)
+
+    @cached_property
+    def llm_routes(self) -> tuple[Written[LLMRoute], ...]:
+        """Those that act."""
+        return tuple(w for w in self.collection.llm_routes if w.resource.spec.is_for_sidecars)
+
+    @cached_property
+    def services(self) -> dict[str, Service]:
+        """Every host that can be called, with its targets."""
+        return services(self.collection, self.workload)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What DestinationRules say."""
+        return Rules(self.collection, self.workload)
+
+    @cached_property
+    def policies(self) -> tuple[WrittenPolicy, ...]:
+        """Every trafficPolicy."""
+        return tuple(policy for rule in self.collection.destination_rules for policy in _policies(rule))
+
+    @cached_property
+    def hosts(self) -> Names:
+        """The names of the hosts."""
+        return Names(self.services)
+
+    def is_known(self, host: str) -> bool:
+        """Whether something describes the host, or would if it were not broken."""
+        return host in self.services or host in self.collection.broken_hosts
+
+    def rule_of(self, host: str) -> Written[DestinationRule] | None:
+        """The DestinationRule whose policy stands for a host; one that is for it, if none has a policy."""
+        if policy := self.rules.of_host(host).policy:
+            return self._rule_by_policy[id(policy)]
+        labels = host.split(".")
+        names = (host, *("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*")
+        return next((self._rule_by_host[name] for name in names if name in self._rule_by_host), None)
+
+    def hosts_under(self, policy: TrafficPolicy) -> Sequence[str]:
+        """The hosts for which a policy stands: not for those that an earlier or a generated rule has."""
+        return self._hosts_by_policy.get(id(policy), ())
+
+    def targets_under(self, detection: OutlierDetection) -> Sequence[Target]:
+        """The targets whose endpoints it ejects."""
+        return self._targets_by_detection.get(id(detection), ())
+
+    def targets(self, destination: Destination) -> Sequence[Target]:
+        """What a destination may mean: one target, or one for each port where it names none of several."""
+        service = self.services.get(destination.host)
+        if service is None:
+            return ()
+        port = destination.port.number if destination.port else None
+        return [
+            target
+            for (number, subset), target in service.targets.items()
+            if subset == (destination.subset or None) and port in (None, number)
+        ]
+
+    @cached_property
+    def _rule_by_host(self) -> dict[str, Written[DestinationRule]]:
+        return {w.resource.spec.host: w for w in reversed(self.collection.destination_rules)}
+
+    @cached_property
+    def _rule_by_policy(self) -> dict[int, Written[DestinationRule]]:
+        """By identity: policies are compiled as they are."""
+        return {id(written.policy): written.rule for written in self.policies}
+
+    @cached_property
+    def _hosts_by_policy(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = defaultdict(list)
+        for host in self.services:
+            rule = self.rules.of_host(host)
+            if rule.policy:
+                found[id(rule.policy)].append(host)
+            for subset in (rule.subsets or {}).values():
+                if subset.traffic_policy:
+                    found[id(subset.traffic_policy)].append(host)
+        return found
+
+    @cached_property
+    def _targets_by_detection(self) -> dict[int, list[Target]]:
+        found: dict[int, list[Target]] = defaultdict(list)
+        for host, service in self.services.items():
+            rule = self.rules.of_host(host)
+            for (port, subset), target in service.targets.items():
+                if detection := rule.of(port, subset).outlier_detection:
+                    found[id(detection)].append(target)
+        return found
+
+
+def _policies(rule: Written[DestinationRule]) -> Iterator[WrittenPolicy]:
+    spec = rule.resource.spec
+    if spec.traffic_policy:
+        yield WrittenPolicy(rule, ("spec", "trafficPolicy"), spec.traffic_policy)
+    for index, subset in enumerate(spec.subsets):
+        if subset.traffic_policy:
+            path = ("spec", "subsets", index, "trafficPolicy")
+            yield WrittenPolicy(rule, path, subset.traffic_policy, subset.name)

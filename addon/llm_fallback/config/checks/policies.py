@@ -1,0 +1,86 @@
+"""Whether the policies of DestinationRules stand for those for whom they were written."""
+
+from collections.abc import Iterator
+
+from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.compile.policies import Policy
+from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.resources.destinationrule import TrafficPolicy
+from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
+
+_BLOCKS = {
+    "connection_pool": "connectionPool",
+    "load_balancer": "loadBalancer",
+    "outlier_detection": "outlierDetection",
+    "tls": "tls",
+}
+
+
+def port_entries_keep_what_stands(configuration: Configuration) -> Iterator[Finding]:
+    """An entry of portLevelSettings replaces all four blocks above it, also those that it does not have."""
+    for written in configuration.policies:
+        entries = written.policy.port_level_settings
+        hosts = configuration.hosts_under(written.policy) if entries else ()
+        host_with = {port: host for host in hosts for port, _ in configuration.services[host].targets}
+        for index, entry in enumerate(entries):
+            port = entry.port.number
+            if port not in host_with:
+                continue
+            above: list[TrafficPolicy | Policy] = [written.policy]
+            if written.subset is not None:
+                above.append(configuration.rules.of_host(host_with[port]).of(port, None))
+            lost = [
+                alias
+                for name, alias in _BLOCKS.items()
+                if getattr(entry, name) is None and any(getattr(policy, name) for policy in above)
+            ]
+            if lost:
+                blocks = " and ".join(lost)
+                yield written.rule.finding(
+                    (*written.path, "portLevelSettings", index),
+                    f"loses {blocks}: the entry of a port replaces all that is said outside of it",
+                    f"repeat {blocks} in the entry",
+                    "replaced-policy",
+                    Severity.WARNING,
+                )
+
+
+def rules_of_providers_count(configuration: Configuration) -> Iterator[Finding]:
+    """A DestinationRule for a provider's host counts only if the provider says so."""
+    plain = {
+        host: provider
+        for host, provider in configuration.collection.provider_of.items()
+        if not provider.resource.has_custom_destination_rule
+    }
+    under: dict[str, str] = {}
+    for host in plain:
+        labels = host.split(".")
+        for start in range(1, len(labels)):
+            under.setdefault("*." + ".".join(labels[start:]), host)
+        under.setdefault("*", host)
+    for written in configuration.collection.destination_rules:
+        host = written.resource.spec.host
+        provider = plain.get(under.get(host, host))
+        if provider:
+            what = "has no effect" if host in plain else "has no effect on the host of a provider"
+            yield written.finding(
+                ("spec", "host"),
+                f"{what}: the rule generated for {provider.document.name} stands",
+                f'annotate that LLMProvider with {CUSTOM_DESTINATION_RULE}: "true"',
+                "generated-rule",
+                Severity.WARNING,
+            )
+
+
+def annotations_are_understood(configuration: Configuration) -> Iterator[Finding]:
+    """The annotation for a rule of one's own is `true`; `false` is as good as none."""
+    for written in configuration.collection.providers:
+        value = written.resource.metadata.annotations.get(CUSTOM_DESTINATION_RULE)
+        if value not in (None, "true", "false"):
+            yield written.finding(
+                ("metadata", "annotations", CUSTOM_DESTINATION_RULE),
+                "has no effect: the generated DestinationRule stands",
+                'write "true"',
+                "no-effect",
+                Severity.WARNING,
+            )

@@ -1,0 +1,48 @@
+"""Whether the settings of LLMProviders reach the requests they are for."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.checks.names import did_you_mean
+from llm_fallback.config.findings import Finding, Severity
+
+_CONFIGS = ("spec", "configs", "routeSpecificConfigs")
+
+
+def configs_have_a_rule(configuration: Configuration) -> Iterator[Finding]:
+    """The key of a route-specific config is the name of an LLMRoute's rule that leads to the provider."""
+    rules: dict[str, dict[str, None]] = defaultdict(dict)
+    for written in configuration.llm_routes:
+        for rule in written.resource.spec.rules:
+            for backend in rule.backend_refs:
+                rules[backend.provider_host][rule.name] = None
+    for provider in configuration.collection.providers:
+        spec = provider.resource.spec
+        known = rules.get(spec.host, {})
+        for name in spec.configs.route_specific_configs:
+            if name not in known:
+                yield provider.finding(
+                    (*_CONFIGS, name),
+                    "has no effect: no rule of this name, in any LLMRoute, leads to this provider",
+                    did_you_mean(name, list(known)[:100]) or "name the rule like this key, or remove it",
+                    "unknown-rule",
+                    Severity.WARNING,
+                )
+
+
+def configs_keep_the_key(configuration: Configuration) -> Iterator[Finding]:
+    """A route-specific config replaces the default one whole, its key included."""
+    for provider in configuration.collection.providers:
+        configs = provider.resource.spec.configs
+        if configs.default_config.open_ai_config.api_key is None:
+            continue
+        for name, config in configs.route_specific_configs.items():
+            if config.open_ai_config.api_key is None:
+                yield provider.finding(
+                    (*_CONFIGS, name),
+                    "has no apiKey: it replaces defaultConfig whole, and the key there is not sent",
+                    "repeat the apiKey here",
+                    "no-key",
+                    Severity.WARNING,
+                )

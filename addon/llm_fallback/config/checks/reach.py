@@ -1,0 +1,130 @@
+"""Whether rules get requests, and send them somewhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.compile.conditions import llm_match, matches
+from llm_fallback.config.documents import Path
+from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.routes import Match, MatchType, StringMatch
+from llm_fallback.config.validate import Written
+
+type _Alternatives = tuple[Match, ...] | None
+
+
+def weights_send_somewhere(configuration: Configuration) -> Iterator[Finding]:
+    """Several destinations need a weight above 0 between them."""
+    shares: list[tuple[Written[Any], Path, Sequence[Any]]] = [
+        (written, ("spec", "http", index, "route"), rule.route)
+        for written in configuration.collection.virtual_services
+        for index, rule in enumerate(written.resource.spec.http)
+    ]
+    shares += [
+        (llm_route, ("spec", "rules", index, "backendRefs"), llm_rule.backend_refs)
+        for llm_route in configuration.collection.llm_routes
+        for index, llm_rule in enumerate(llm_route.resource.spec.rules)
+    ]
+    for resource, path, among in shares:
+        if len(among) > 1 and not any(entry.weight for entry in among):
+            hint = "give at least one destination a weight"
+            yield resource.finding(path, "the weights sum to 0", hint, "zero-weight")
+
+
+def rules_can_be_reached(configuration: Configuration) -> Iterator[Finding]:
+    """The first rule that matches takes the request: those after one that takes all get none."""
+    labels = configuration.workload or {}
+    for written in configuration.virtual_services:
+        rules = [matches(written, i, rule, labels) for i, rule in enumerate(written.resource.spec.http)]
+        yield from _unreached(written, ("spec", "http"), rules)
+    for llm_route in configuration.llm_routes:
+        rules = [llm_match(llm_route, i, r, labels) for i, r in enumerate(llm_route.resource.spec.rules)]
+        yield from _unreached(llm_route, ("spec", "rules"), rules)
+
+
+def _unreached(written: Written[Any], path: Path, rules: Sequence[_Alternatives]) -> Iterator[Finding]:
+    taken = _Taken()
+    takes_all: int | None = None
+    for index, alternatives in enumerate(rules):
+        if alternatives is None:
+            continue  # for somebody else
+        if takes_all is not None:
+            line = written.document.line((*path, takes_all))
+            why = f"the {f'rule at line {line}' if takes_all else 'first rule'} takes every request"
+        elif alternatives and all(taken.has(match) for match in alternatives):
+            why = "earlier rules take all its requests"
+        else:
+            if not alternatives or any(_takes_all(match) for match in alternatives):
+                takes_all = index
+            for match in alternatives:
+                taken.add(match)
+            continue
+        problem = f"is never reached: {why}"
+        hint = "remove it, or move it up"
+        yield written.finding((*path, index), problem, hint, "unreachable-route", Severity.WARNING)
+
+
+class _Taken:
+    """What earlier rules took, as far as that is plain: the same conditions, or everything under a path."""
+
+    def __init__(self) -> None:
+        self._same: set[object] = set()
+        self._prefixes: set[str] = set()
+        self._lengths: set[int] = set()
+
+    def add(self, match: Match) -> None:
+        self._same.add(_key(match))
+        uri = match.uri
+        if uri and uri.type is MatchType.PREFIX and not uri.ignore_case and _is_only_uri(match):
+            self._prefixes.add(uri.value)
+            self._lengths.add(len(uri.value))
+
+    def has(self, match: Match) -> bool:
+        if _key(match) in self._same:
+            return True
+        uri = match.uri
+        if uri is None or uri.type not in (MatchType.PREFIX, MatchType.EXACT) or uri.ignore_case:
+            return False
+        return any(uri.value[:n] in self._prefixes for n in self._lengths if n <= len(uri.value))
+
+
+def _takes_all(match: Match) -> bool:
+    return _is_only_uri(match) and (_is_anything(match.uri) or _is_every_path(match.uri))
+
+
+def _is_only_uri(match: Match) -> bool:
+    """Whether nothing but the path has a condition that a request could miss."""
+    return (
+        all(map(_is_anything, (match.scheme, match.method, match.authority)))
+        and not (match.headers or match.without_headers or match.query_params)
+        and match.port is None
+    )
+
+
+def _is_anything(condition: StringMatch | None) -> bool:
+    return (
+        condition is None
+        or condition.type is MatchType.PRESENT
+        or (condition.type is MatchType.REGEX and condition.value == ".*")
+    )
+
+
+def _is_every_path(condition: StringMatch | None) -> bool:
+    return condition is not None and condition.type is MatchType.PREFIX and condition.value in ("", "/")
+
+
+def _key(match: Match) -> object:
+    """What two alternatives with the same conditions share."""
+    return (
+        *(_text(condition) for condition in (match.uri, match.scheme, match.method, match.authority)),
+        *(_texts(fields) for fields in (match.headers, match.without_headers, match.query_params)),
+        match.port,
+    )
+
+
+def _texts(fields: Mapping[str, StringMatch]) -> object:
+    return frozenset((name, _text(condition)) for name, condition in fields.items())
+
+
+def _text(condition: StringMatch | None) -> object:
+    return condition and (condition.type, condition.value, condition.ignore_case)

@@ -1,0 +1,108 @@
+"""The destinations of a rule: who takes the request, and what is sent there. Pure."""
+
+from dataclasses import dataclass, replace
+
+from llm_fallback import local_replies
+from llm_fallback.config.routes import Destination, RouteDestination
+from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.explanation import model, redacted
+from llm_fallback.explanation.draws import HighestDraw
+from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, place
+from llm_fallback.explanation.sending import sent
+from llm_fallback.rewriting import OriginalRequest, Plan, rewrite
+from llm_fallback.routing import Matched, Routed, choose_destination, find_target
+from llm_fallback.selection import choose_target
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Asked:
+    """A request that falls under a rule, credentials included, and who is healthy."""
+
+    snapshot: Snapshot
+    request: OriginalRequest
+    matched: Matched
+    is_ejected: IsEjected
+
+
+def destinations(asked: Asked) -> tuple[model.Destination, ...]:
+    """All destinations of the rule, as each would take the request."""
+    action = asked.matched.route.action
+    chosen = action if isinstance(action, tuple) else ()
+    total = sum(destination.weight for destination in chosen)
+    return tuple(_destination(asked, each, 100 * each.weight / total) for each in chosen)
+
+
+def mirrors(asked: Asked) -> tuple[model.Mirror, ...]:
+    """Where copies go."""
+    return tuple(
+        model.Mirror(_name(asked, mirror.destination), mirror.percent, bool(_target(asked, mirror.destination)))
+        for mirror in asked.matched.route.mirrors
+    )
+
+
+def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> model.Destination:
+    only, port = (chosen,), asked.request.port
+    routed = choose_destination(asked.snapshot, only, listener_port=port, rng=HighestDraw())
+    taken = _taken(asked, routed)
+    endpoints = candidates(taken, asked.is_ejected) if taken else ()
+    answer = None
+    if taken is None:
+        answer = redacted.answer(local_replies.NO_SUCH_TARGET, "there is no such host, port or subset")
+    elif not endpoints:
+        answer = redacted.answer(local_replies.NO_HEALTHY_UPSTREAM, f"{taken} has no healthy endpoint")
+    fell_back = taken is not routed.target
+    told = model.Destination(
+        name=_name(asked, chosen.destination),
+        percent=percent,
+        request_headers=redacted.operations(chosen.headers.request),
+        response_headers=redacted.operations(chosen.headers.response),
+        target=place(routed.target, asked.is_ejected) if routed.target else None,
+        fallback=_fallback(asked, routed, fell_back=fell_back),
+        uses=model.Use.NOWHERE if answer else model.Use.FALLBACK if fell_back else model.Use.TARGET,
+        answer=answer,
+        sent=None,
+    )
+    if answer or taken is None:
+        return told
+    plan = Plan.of(asked.matched.route, asked.matched.match, chosen, fell_back=fell_back)
+    outgoing = rewrite(asked.request, taken, asked.snapshot.provider_of(asked.request.host), plan)
+    return replace(told, sent=sent(asked.request, outgoing, taken, endpoints, plan))
+
+
+def _taken(asked: Asked, routed: Routed) -> Target | None:
+    if routed.target is None or routed.fallback is None:
+        return routed.target
+    return choose_target(routed.target, routed.fallback, lambda target: is_healthy(target, asked.is_ejected))
+
+
+def _fallback(asked: Asked, routed: Routed, *, fell_back: bool) -> model.Fallback | None:
+    written = routed.destination.fallback
+    if written is None:
+        return None
+    target, fallback = routed.target, routed.fallback
+    if target is None:
+        why = "not used: the target does not exist, which is no matter of health"
+    elif fallback is None:
+        why = "not used: there is no such host, port or subset"
+    elif fell_back:
+        why = f"used: {target} has no healthy endpoint"
+    elif not is_healthy(target, asked.is_ejected):
+        why = "not used: it has no healthy endpoint either"
+    elif target.outlier is None:
+        why = f"never used by itself: {target} has no outlierDetection, so nobody is ejected there"
+    else:
+        why = f"used while {target} has no healthy endpoint"
+    shown = place(fallback, asked.is_ejected) if fallback else None
+    return model.Fallback(_name(asked, written), shown, why)
+
+
+def _target(asked: Asked, destination: Destination) -> Target | None:
+    return find_target(asked.snapshot, destination, asked.request.port)
+
+
+def _name(asked: Asked, destination: Destination) -> str:
+    """The target's name, or the destination as it is written if there is none."""
+    if target := _target(asked, destination):
+        return str(target)
+    port = f":{destination.port}" if destination.port else ""
+    return f"{destination.host}{port}" + (f"/{destination.subset}" if destination.subset else "")

@@ -1,0 +1,204 @@
+"""What an explanation says. Nothing here holds a credential: all text is redacted when it gets here.
+
+The names of the fields are the keys of the JSON that `as_data` gives, and docs/explain.md names them to people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llm_fallback.config.routes import Fault, HeaderOperations, Retries
+from llm_fallback.config.snapshot import ConnectionPool, LoadBalancing, Tls
+from llm_fallback.json_members import Value
+from llm_fallback.outlier import OutlierPolicy
+
+type Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The request that is explained."""
+
+    method: str
+    url: str
+    headers: Headers
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Why an alternative of a rule does not hold."""
+
+    name: str
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A rule that comes before the one that counts, and each of its alternatives."""
+
+    name: str
+    source: str
+    mismatches: tuple[Mismatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule that the request falls under, the `number`th of `of`; `match` is where its match was written.
+
+    `match` is None for a rule that takes every request.
+    """
+
+    name: str
+    source: str
+    number: int
+    of: int
+    match: str | None
+    match_name: str
+    request_headers: HeaderOperations
+    response_headers: HeaderOperations
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the proxy answers itself; `flags` are Envoy's response flags."""
+
+    status: int
+    headers: Headers
+    body: str
+    flags: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """One endpoint: its address and port, and whether it is in rotation."""
+
+    address: str
+    is_ejected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A target as it stands now.
+
+    With `is_resolved`, `endpoints` are names that DNS resolves to addresses when the proxy runs. `ejects` None:
+    nobody is ever ejected. With less than `panic_threshold` percent healthy, ejections are ignored.
+    """
+
+    name: str
+    host: str
+    port: int
+    subset: str | None
+    resources: tuple[str, ...]
+    endpoints: tuple[EndpointState, ...]
+    is_resolved: bool
+    is_healthy: bool
+    tls: Tls | None
+    ejects: OutlierPolicy | None
+    panic_threshold: int
+    balancing: LoadBalancing
+    limits: ConnectionPool
+
+
+class Use(StrEnum):
+    """Where the requests for a destination go, or why they go nowhere."""
+
+    TARGET = "target"
+    FALLBACK = "fallback"
+    NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What a destination has for the time when none of its endpoints is healthy; no `place`: no such target."""
+
+    name: str
+    place: Place | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What becomes of the body: `set` holds the provider's settings that were written into it.
+
+    `kept` names the settings for which the body's own value stays.
+    """
+
+    bytes: int
+    set: Mapping[str, Value]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The request as one of the `endpoints` gets it; `url` has the name of the Host header in it.
+
+    `is_hashed`: consistent hashing has chosen the endpoint.
+    """
+
+    method: str
+    url: str
+    sni: str | None
+    endpoints: tuple[str, ...]
+    is_hashed: bool
+    headers: Headers
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One of a rule's destinations, and what becomes of the `percent` of the requests that it gets.
+
+    Either something is `sent`, or an `answer` says why not.
+    """
+
+    name: str
+    percent: float
+    request_headers: HeaderOperations
+    response_headers: HeaderOperations
+    target: Place | None
+    fallback: Fallback | None
+    uses: Use
+    sent: Sent | None
+    answer: Answer | None
+
+    @property
+    def place(self) -> Place | None:
+        """Where the requests go."""
+        if self.uses is Use.FALLBACK and self.fallback:
+            return self.fallback.place
+        return self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where a copy of a share of the requests goes; `exists` is False for a target that there is not."""
+
+    name: str
+    percent: float
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would happen to one request.
+
+    `rules` names the resource whose rules are those of the host; None: the host is not managed, and the request
+    passes through untouched. With an `answer`, nothing is sent, and there are no destinations. `retries` is None
+    where nothing would be tried again. `cors_headers` None: no CORS policy.
+    """
+
+    request: Request
+    rules: str | None
+    rejected: tuple[Rejected, ...] = ()
+    rule: Rule | None = None
+    answer: Answer | None = None
+    fault: Fault | None = None
+    destinations: tuple[Destination, ...] = ()
+    timeout_s: float | None = None
+    retries: Retries | None = None
+    why_no_retries: str | None = None
+    mirrors: tuple[Mirror, ...] = ()
+    cors_headers: Headers | None = None

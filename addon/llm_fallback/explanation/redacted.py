@@ -1,0 +1,37 @@
+"""What decisions hold, without their credentials. Pure."""
+
+from dataclasses import replace
+
+from llm_fallback.config.routes import HeaderOperations
+from llm_fallback.explanation import model
+from llm_fallback.local_replies import LocalReply, in_order
+from llm_fallback.redaction import is_credential, redact_header, redact_query
+from llm_fallback.rewriting import OriginalRequest
+
+
+def request(original: OriginalRequest) -> model.Request:
+    """The client's request."""
+    url = f"{original.scheme}://{original.authority}{redact_query(original.path)}"
+    return model.Request(original.method, url, headers(original.headers), len(original.body))
+
+
+def headers(fields: model.Headers) -> model.Headers:
+    """Headers, of which a `location` may have a credential in its query."""
+    return tuple((name, _value(name, value)) for name, value in fields)
+
+
+def operations(written: HeaderOperations) -> HeaderOperations:
+    """Header operations."""
+    return replace(written, set=headers(written.set), add=headers(written.add))
+
+
+def answer(reply: LocalReply, why: str) -> model.Answer:
+    """A local reply, and why it is given."""
+    flags = tuple(str(flag) for flag in in_order(reply.flags))
+    return model.Answer(reply.status, headers(reply.headers), reply.body, flags, why)
+
+
+def _value(name: str, value: str) -> str:
+    if name.lower() == "location":
+        return redact_query(value)
+    return redact_header(name, value) if is_credential(name) else value

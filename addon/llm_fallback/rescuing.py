@@ -1,0 +1,61 @@
+"""Which failures a policy rescues, and in which order targets are asked. Pure."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from llm_fallback.answer_gate import Verdict
+from llm_fallback.config.rescue import Link, RescuePolicy
+from llm_fallback.retry import Failure
+
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_WORDS = {
+    Failure.CONNECT_FAILURE: "connect-failure",
+    Failure.CONNECT_TIMEOUT: "connect-failure",
+    Failure.OVERFLOW: "connect-failure",
+    Failure.RESET: "reset",
+    Failure.PROTOCOL_ERROR: "reset",
+    Failure.TIMEOUT: "response-timeout",
+    Failure.TIMEOUT_CONNECTING: "connect-failure",
+}
+
+
+def covers_failure(policy: RescuePolicy, failure: Failure) -> bool:
+    """Whether an attempt without response headers is rescued."""
+    return _WORDS[failure] in policy.failures
+
+
+def covers_status(policy: RescuePolicy, status: int) -> bool:
+    """Whether an answer with this status is a failure to be rescued."""
+    words = policy.failures
+    return (
+        status in policy.codes
+        or ("5xx" in words and 500 <= status <= 599)
+        or ("gateway-error" in words and status in _GATEWAY_ERRORS)
+        or ("retriable-4xx" in words and status == 409)
+    )
+
+
+def ignored_verdicts(policy: RescuePolicy) -> frozenset[Verdict]:
+    """What the policy lets through although something is wrong with it."""
+    return frozenset(v for v in Verdict if v not in policy.failures) - {Verdict.PENDING, Verdict.GOOD}
+
+
+def in_order(chain: Sequence[Link], rng: random.Random) -> Iterator[Link]:
+    """The links one after another; neighbours with weights in an order drawn by weight."""
+    group: list[Link] = []
+    for link in chain:
+        if link.weight is None:
+            yield from _drawn(group, rng)
+            group = []
+            yield link
+        else:
+            group.append(link)
+    yield from _drawn(group, rng)
+
+
+def _drawn(group: list[Link], rng: random.Random) -> Iterator[Link]:
+    left = list(group)
+    while left:
+        (link,) = rng.choices(left, [link.weight or 0 for link in left])
+        left.remove(link)
+        yield link

@@ -1,0 +1,141 @@
+"""Policies that do not stand where their writer thinks."""
+
+import pytest
+
+from tests.config.checked import A, A_EJECTS, DETECTED, EJECTS, codes, said
+from tests.config.written import CUSTOM, entry, provider, rule
+
+TLS = "tls: {mode: SIMPLE}"
+PORT = "spec.trafficPolicy.portLevelSettings[0]"
+
+
+def port_entry(blocks: str, *, port: int = 80) -> str:
+    return f"portLevelSettings: [{{port: {{number: {port}}}, {blocks}}}]"
+
+
+def test_detection_beside_the_entry_of_a_port_is_lost() -> None:
+    """The entry replaces the policy; nothing is inherited."""
+    assert said(A + rule("a.com", trafficPolicy=f"{{{EJECTS}, {port_entry(TLS)}}}")) == [
+        f"DestinationRule/b: warning: {PORT}: loses outlierDetection: the entry of a port replaces all that is"
+        " said outside of it (repeat outlierDetection in the entry) [replaced-policy]"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "subset", "expected"),
+    [
+        pytest.param(f"{{{EJECTS}, {port_entry(f'{TLS}, {EJECTS}')}}}", None, [], id="repeated"),
+        pytest.param(
+            f"{{{EJECTS}, {TLS}, {port_entry('loadBalancer: {simple: RANDOM}')}}}",
+            None,
+            [f"replaced-policy {PORT}"],
+            id="several-blocks-in-one-finding",
+        ),
+        pytest.param(
+            f"{{{EJECTS}, {port_entry(TLS, port=81)}}}",
+            None,
+            [f"unknown-port {PORT}.port.number"],
+            id="a-port-that-does-not-exist",
+        ),
+        pytest.param(
+            DETECTED,
+            f"{{{port_entry(TLS)}}}",
+            ["replaced-policy spec.subsets[0].trafficPolicy.portLevelSettings[0]"],
+            id="a-port-of-a-subset-loses-the-policy-of-the-host",
+        ),
+        pytest.param(
+            f"{{{TLS}}}",
+            f"{{{EJECTS}, {port_entry(TLS)}}}",
+            ["replaced-policy spec.subsets[0].trafficPolicy.portLevelSettings[0]"],
+            id="and-that-of-its-subset",
+        ),
+        pytest.param(DETECTED, f"{{{TLS}}}", [], id="a-subset-inherits-block-by-block"),
+    ],
+)
+def test_what_the_entry_of_a_port_replaces(policy: str, subset: str | None, expected: list[str]) -> None:
+    """All four blocks of the rule, and of the subset."""
+    subsets = {"subsets": f"[{{name: s, trafficPolicy: {subset}}}]"} if subset else {}
+
+    assert codes(A + rule("a.com", trafficPolicy=policy, **subsets)) == expected
+
+
+GENERATED = (
+    "the rule generated for LLMProvider/a stands (annotate that LLMProvider with"
+    ' asm.alibabacloud.com/custom-destinationrule: "true") [generated-rule]'
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    [
+        pytest.param("a.com", "has no effect", id="its-host"),
+        pytest.param("*.com", "has no effect on the host of a provider", id="a-wildcard"),
+        pytest.param("*", "has no effect on the host of a provider", id="everything"),
+    ],
+)
+def test_the_generated_rule_stands(host: str, problem: str) -> None:
+    """Unless the provider says otherwise, and then the user's counts."""
+    text = rule(host, trafficPolicy=f"{{{EJECTS}, {TLS}}}")
+
+    assert said(provider() + text) == [f"DestinationRule/b: warning: spec.host: {problem}: {GENERATED}"]
+    assert said(provider(metadata=CUSTOM) + text) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "count"), [("true", 0), ("false", 0), ("True", 1), ("yes", 1), ("", 1)]
+)
+def test_only_true_is_true(value: str, count: int) -> None:
+    """As the annotation is compared."""
+    found = codes(provider(metadata=CUSTOM.replace('"true"', f'"{value}"')))
+
+    field = "metadata.annotations.asm.alibabacloud.com/custom-destinationrule"
+    assert found == [f"no-effect {field}"] * count
+
+
+def test_the_first_policy_and_the_first_subset_of_a_name() -> None:
+    """Several rules for a host are merged so; the rest has no effect."""
+    first = rule("a.com", name="first", trafficPolicy=DETECTED, subsets="[{name: s}]")
+    second = rule("a.com", name="second", trafficPolicy=DETECTED, subsets="[{name: s}, {name: t}]")
+
+    assert said(A + first + second) == [
+        "DestinationRule/second: warning: spec.host: has no effect: the host already has a.yaml:9"
+        " DestinationRule/first (merge the two) [shadowed-rule]",
+        "DestinationRule/second: warning: spec.subsets[0].name: has no effect: the host already has a subset of"
+        " this name, in a.yaml:9 DestinationRule/first (rename or remove it) [shadowed-rule]",
+    ]
+
+
+def test_rules_that_do_not_share_anything_are_merged() -> None:
+    """One brings the policy, the other the subsets."""
+    assert codes(A + A_EJECTS + rule("a.com", name="c", subsets="[{name: s}]")) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param(DETECTED, ["no-tls spec.trafficPolicy"], id="none"),
+        pytest.param(f"{{{EJECTS}, tls: {{mode: DISABLE}}}}", [], id="none-on-purpose"),
+        pytest.param(f"{{{EJECTS}, {TLS}}}", [], id="for-all-ports"),
+        pytest.param(f"{{{port_entry(EJECTS)}}}", [f"no-tls {PORT}"], id="none-for-the-port"),
+        pytest.param(f"{{{port_entry(f'{EJECTS}, {TLS}')}}}", [], id="for-the-port"),
+    ],
+)
+def test_keys_in_clear_text(policy: str, expected: list[str]) -> None:
+    """A rule of one's own takes the place of the generated one, and of its TLS."""
+    assert codes(provider(metadata=CUSTOM) + rule("a.com", trafficPolicy=policy)) == expected
+
+
+def test_keys_in_clear_text_without_any_policy_or_by_a_wildcard() -> None:
+    """Subsets alone replace the generated rule as well."""
+    assert codes(provider(metadata=CUSTOM) + rule("a.com", subsets="[{name: s}]")) == ["no-tls spec"]
+    assert codes(provider(metadata=CUSTOM) + rule("*.com", trafficPolicy=DETECTED)) == [
+        "no-tls spec.trafficPolicy"
+    ]
+
+
+def test_a_port_that_speaks_tls_needs_no_tls() -> None:
+    """What a client encrypted is encrypted again."""
+    ports = "[{number: 443, name: https, protocol: HTTPS}]"
+    text = entry("a.com", ports=ports) + provider(metadata=CUSTOM) + rule("a.com", trafficPolicy=DETECTED)
+
+    assert codes(text) == []

@@ -1,0 +1,116 @@
+"""What came from the environment, and what is a credential, is in no finding."""
+
+import pytest
+
+from llm_fallback.config import Loaded
+from tests.config.conftest import Load
+from tests.config.written import entry, openai, provider, rule, to, virtual_service
+
+
+def lines(loaded: Loaded) -> list[str]:
+    return [str(finding) for finding in loaded.findings]
+
+
+FIELDS = [
+    pytest.param(provider("s"), id="host-of-a-provider"),
+    pytest.param(provider(name="s"), id="name"),
+    pytest.param(provider(path="s"), id="path"),
+    pytest.param(provider(configs=openai(model="s", stream="1")), id="model"),
+    pytest.param(provider(configs=openai(stream="s")), id="stream"),
+    pytest.param(provider(configs=openai(apiKey="s")), id="api-key"),
+    pytest.param(entry("s"), id="host-of-an-entry"),
+    pytest.param(entry(ports="[{number: s, name: http}]"), id="port"),
+    pytest.param(entry(ports="[{number: 80, name: http, protocol: s}]"), id="protocol"),
+    pytest.param(entry(resolution="s"), id="resolution"),
+    pytest.param(entry(resolution="STATIC", endpoints="[{address: s}]"), id="address"),
+    pytest.param(entry() + rule(trafficPolicy="{tls: {mode: s}}"), id="tls-mode"),
+    pytest.param(entry() + rule(trafficPolicy="{tls: {mode: SIMPLE, caCertificates: s}}"), id="ca-file"),
+    pytest.param(entry() + rule(trafficPolicy="{outlierDetection: {interval: s}}"), id="interval"),
+    pytest.param(entry() + rule(trafficPolicy="{outlierDetection: {maxEjectionPercent: s}}"), id="percent"),
+    pytest.param(entry() + rule(trafficPolicy="{outlierDetection: s}"), id="a-mapping"),
+    pytest.param(entry() + rule("s", trafficPolicy="{tls: {mode: SIMPLE}}"), id="host-of-a-rule"),
+    pytest.param(entry() + virtual_service("s", http=to("s")), id="host-of-a-route"),
+    pytest.param(entry() + virtual_service("b.com", http=to("b.com"), gateways="[s]"), id="gateway"),
+    pytest.param(
+        entry()
+        + virtual_service("b.com", http=to("b.com").replace("host: b.com", "host: b.com, port: {number: s}")),
+        id="port-of-a-route",
+    ),
+]
+
+
+@pytest.mark.parametrize("value", ["s3cret", "s3cret with\nnewline", "-4242424", "424242", "s3cret.net"])
+@pytest.mark.parametrize("text", FIELDS)
+def test_a_value_from_the_environment_is_never_shown(load_yaml: Load, text: str, value: str) -> None:
+    """Whatever is wrong with it, and whatever else is wrong."""
+    wrong = (
+        text.replace(" s}", " '${SECRET}'}").replace("[s]", "['${SECRET}']").replace(" s\n", " '${SECRET}'\n")
+    )
+    wrong = wrong.replace(" s,", " '${SECRET}',")
+    assert wrong != text
+
+    loaded = load_yaml(
+        wrong + provider("other.com", name="other", nonsense="1"), environment={"SECRET": value}
+    )
+
+    assert loaded.snapshot is None
+    shown = " ".join(lines(loaded))
+    assert "s3cret" not in shown
+    assert "424242" not in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        pytest.param(
+            '"s3cret\\nx"',
+            "a key is printable ASCII without spaces, and not empty [invalid-value]",
+            id="newline",
+        ),
+        pytest.param(
+            '" s3cret"',
+            "a key is printable ASCII without spaces, and not empty [invalid-value]",
+            id="space",
+        ),
+        pytest.param(
+            '"s3crét"',
+            "a key is printable ASCII without spaces, and not empty [invalid-value]",
+            id="é",
+        ),
+        pytest.param(
+            '""',
+            "a key is printable ASCII without spaces, and not empty [invalid-value]",
+            id="empty",
+        ),
+        pytest.param(
+            "3735928559", "must be a string, not a number (put it in quotes) [wrong-type]", id="number"
+        ),
+        pytest.param("[s3cret]", "must be a string, not a list [wrong-type]", id="list"),
+        pytest.param("{s3cret: s3cret}", "must be a string, not a mapping [wrong-type]", id="mapping"),
+    ],
+)
+def test_a_bad_key_is_never_shown(load_yaml: Load, key: str, problem: str) -> None:
+    """Not even where it is written in the file."""
+    loaded = load_yaml(provider(configs=openai(apiKey=key)))
+
+    assert lines(loaded) == [
+        f"a.yaml:7: LLMProvider/a: spec.configs.defaultConfig.openAIConfig.apiKey: {problem}"
+    ]
+
+
+def test_numbers_from_the_environment(load_yaml: Load) -> None:
+    """A number where a number is wanted."""
+    loaded = load_yaml(
+        entry(ports="[{number: 80, name: http, targetPort: '${PORT}'}]")
+        + rule(
+            trafficPolicy="{outlierDetection: {consecutive5xxErrors: '${N}', interval: '${N}s', maxEjectionPercent: 100}}"
+        ),
+        environment={"PORT": "8443", "N": "3"},
+    )
+
+    assert lines(loaded) == []
+    assert loaded.snapshot is not None
+    target = loaded.snapshot.services["b.com"].targets[80, None]
+    assert target.endpoints[0].port == 8443
+    assert target.outlier is not None
+    assert (target.outlier.consecutive_5xx, target.outlier.interval_s) == (3, 3.0)
