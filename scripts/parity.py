@@ -19,6 +19,7 @@ from tests.parity.compare import describe  # noqa: E402 - found by the line abov
 from tests.parity.files import scenarios_in  # noqa: E402
 from tests.parity.histories import histories  # noqa: E402
 from tests.parity.model import compare_histories  # noqa: E402
+from tests.parity.players import NotStartedError  # noqa: E402
 from tests.parity.scenario import Record, Scenario  # noqa: E402
 from tests.parity.scenarios import SCENARIOS  # noqa: E402
 from tests.parity.suite import Result, play_envoy, run  # noqa: E402
@@ -113,7 +114,11 @@ def main() -> int:
                 if asked.verbose:
                     print_record("Envoy", record)
             return 0
-        results = list(run(scenarios, Path(name), setting).values())
+        try:
+            results = list(run(scenarios, Path(name), setting).values())
+        except NotStartedError as error:
+            print(error, file=sys.stderr)
+            return 2
     print_table(results, verbose=asked.verbose)
     took = time.monotonic() - began  # noqa: TID251
     different = sum(bool(result.differences) for result in results)

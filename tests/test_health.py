@@ -23,6 +23,10 @@ def health_of(*targets: Target) -> Health:
     return health
 
 
+def returns(health: Health, *, now: float) -> list[Returned]:
+    return [event for _, event in health.advance(now)]
+
+
 def test_an_ejection_and_its_return_are_told() -> None:
     """With host, port, endpoint, reason, time and multiplier."""
     health = health_of(A, B)
@@ -32,8 +36,8 @@ def test_an_ejection_and_its_return_are_told() -> None:
     assert event == Ejected("a.com", 80, "10.0.0.1:443", "consecutive 5xx", 10.0, 1)
     assert (health.is_healthy(A, A.endpoints), health.is_healthy(B, B.endpoints)) == (False, True)
     assert health.next_return == 11.0
-    assert health.advance(10.9) == []
-    assert health.advance(11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
+    assert returns(health, now=10.9) == []
+    assert returns(health, now=11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
     assert health.is_healthy(A, A.endpoints) is True
     assert health.next_return is None
 
@@ -64,6 +68,14 @@ def test_one_endpoint_in_rotation_is_enough() -> None:
     assert health.is_healthy(target, target.endpoints) is False
 
 
+def test_a_return_names_its_place() -> None:
+    """Target and endpoint, for those who do more than tell of it."""
+    health = health_of(A)
+    health.record(A, A1, FAILURE, total=1, now=0.0)
+
+    assert [place for place, _ in health.advance(10.0)] == [(A.key, A1)]
+
+
 def test_subsets_are_watched_apart() -> None:
     """The same endpoint may be ejected in one and in rotation in the other, as in two of Envoy's clusters."""
     subset = replace(A, subset="v1")
@@ -72,7 +84,7 @@ def test_subsets_are_watched_apart() -> None:
     health.record(subset, A1, FAILURE, total=1, now=0.5)
 
     assert (health.is_ejected(A, A1), health.is_ejected(subset, A1)) == (False, True)
-    assert health.advance(11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
+    assert returns(health, now=11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
     assert health.is_ejected(subset, A1) is False
 
 
@@ -150,7 +162,7 @@ def test_addresses_that_dns_found_survive_a_reload() -> None:
     health.adopt([replace(target)], now=5.0)
 
     assert health.is_ejected(target, A1) is True
-    assert health.advance(10.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.0)]
+    assert returns(health, now=10.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.0)]
 
 
 def test_a_count_survives_a_reload_and_meets_the_new_threshold() -> None:

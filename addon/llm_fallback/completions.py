@@ -1,7 +1,7 @@
 """What an LLM's answer says so far: nothing yet, content, an error, or that it is over. Pure.
 
-Known are OpenAI's chat completions, completions and Responses, and Anthropic's messages. What is of another shape
-counts as content: an answer that is not understood is never held back.
+Known are OpenAI's chat completions, completions and Responses, and Anthropic's messages. What is of another
+shape counts as content: an answer that is not understood is never held back.
 """
 
 import json
@@ -112,11 +112,19 @@ def _of_typed(kind: str, value: Mapping[str, Any]) -> Said:
             return Said.ERROR
         case "content_block_start":
             block = value.get("content_block")
-            return Said.CONTENT if isinstance(block, Mapping) and block.get("type") == "tool_use" else Said.NOTHING
+            return (
+                Said.CONTENT
+                if isinstance(block, Mapping) and block.get("type") == "tool_use"
+                else Said.NOTHING
+            )
         case "content_block_delta":
             delta = value.get("delta")
             texts = ("text", "partial_json", "thinking")
-            return Said.CONTENT if isinstance(delta, Mapping) and any(delta.get(t) for t in texts) else Said.NOTHING
+            return (
+                Said.CONTENT
+                if isinstance(delta, Mapping) and any(delta.get(t) for t in texts)
+                else Said.NOTHING
+            )
         case _ if kind.startswith("response.") and not kind.endswith(".delta"):
             return Said.NOTHING
         case _:

@@ -39,8 +39,8 @@ class Attempted:
 class Handled:
     """One managed request, from when it was complete to the end of its answer.
 
-    `flags` are Envoy's response flags. `status` is None when the client left before there was one. `source` says
-    where the rule was written, None where no rule matched.
+    `flags` are Envoy's response flags. `status` is None when the client left before there was one. `source`
+    says where the rule was written, None where no rule matched.
     """
 
     method: str

@@ -5,6 +5,10 @@ from collections.abc import Iterable, Sequence
 from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Detector, Endpoint, Outcome
+from llm_fallback.rescue.hold_offs import HoldOffs
+
+type Place = tuple[TargetKey, Endpoint]
+"""An endpoint of a target."""
 
 
 class Health:
@@ -16,6 +20,7 @@ class Health:
 
     def __init__(self) -> None:
         self._detectors: dict[TargetKey, Detector] = {}
+        self._hold_offs = HoldOffs()
         self._with_ejections: set[TargetKey] = set()
         """Few, however many detectors there are: only these have sweeps to do."""
 
@@ -35,9 +40,9 @@ class Health:
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""
-        if target.key not in self._with_ejections:
-            return False
-        return self._detectors[target.key].is_ejected(endpoint)
+        if target.key in self._with_ejections and self._detectors[target.key].is_ejected(endpoint):
+            return True
+        return self._hold_offs.holds(target.key, endpoint)
 
     def is_healthy(self, target: Target, endpoints: Sequence[Endpoint]) -> bool:
         """Whether at least one of the target's endpoints is in rotation."""
@@ -61,18 +66,31 @@ class Health:
             ejection.multiplier,
         )
 
-    def advance(self, now: float) -> list[Returned]:
+    def hold_off(self, target: Target, endpoint: Endpoint, *, seconds: float, now: float) -> Ejected | None:
+        """Leave an endpoint alone that has asked for it; say so if that is new."""
+        if not self._hold_offs.hold(target.key, endpoint, now=now, until=now + seconds):
+            return None
+        return Ejected(target.host, target.port, str(endpoint), "asked by the provider", seconds, 1)
+
+    def returns_at(self, target: Target, endpoint: Endpoint) -> float | None:
+        """When an ejected endpoint comes back; None for one that has asked to be left alone until then."""
+        if self._hold_offs.holds(target.key, endpoint):
+            return None
+        detector = self._detectors.get(target.key)
+        return detector.returns_at(endpoint) if detector else None
+
+    def advance(self, now: float) -> list[tuple[Place, Returned]]:
         """Do the sweeps that are due; say who came back."""
-        returned: list[Returned] = []
+        due = self._hold_offs.advance(now)
         for key in tuple(self._with_ejections):
             detector = self._detectors[key]
-            host, port, _ = key
-            returned += [
-                Returned(host, port, str(back.endpoint), back.duration_s) for back in detector.advance(now)
-            ]
+            due += [(key, back) for back in detector.advance(now)]
             if detector.next_return is None:
                 self._with_ejections.discard(key)
-        return returned
+        return [
+            ((key, back.endpoint), Returned(key[0], key[1], str(back.endpoint), back.duration_s))
+            for key, back in due
+        ]
 
     def keep_only(self, target: Target, endpoints: Sequence[Endpoint]) -> None:
         """Forget the target's endpoints that are gone."""
@@ -82,5 +100,6 @@ class Health:
     @property
     def next_return(self) -> float | None:
         """When the next ejected endpoint comes back; None while nobody is ejected."""
-        returns = (self._detectors[key].next_return for key in self._with_ejections)
+        returns = [self._detectors[key].next_return for key in self._with_ejections]
+        returns.append(self._hold_offs.next_return)
         return min((moment for moment in returns if moment is not None), default=None)

@@ -4,7 +4,7 @@ Rules are looked through for every request, and most have no matches: what has t
 is parsed when a match first asks for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,13 +27,18 @@ class RequestFacts:
     query: str
     headers: tuple[tuple[str, str], ...]
     port: int
-    _by_name: dict[str, str] = field(default_factory=dict, init=False, compare=False)
+    _by_name: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False)
 
-    def header(self, name: str) -> str | None:
-        """A header by its name in lower case, repeated ones joined with commas; `host` is the authority."""
+    def header_values(self, name: str) -> Sequence[str]:
+        """The values of a header by its name in lower case; `host` is the authority."""
         if not self._by_name:
             self._read_headers()
-        return self._by_name.get(name)
+        return self._by_name.get(name, ())
+
+    def header(self, name: str) -> str | None:
+        """A header by its name in lower case, repeated ones joined with commas."""
+        values = self.header_values(name)
+        return ",".join(values) if values else None
 
     def query_param(self, name: str) -> str | None:
         """The first value of a query parameter, not decoded: that is what Envoy compares."""
@@ -46,9 +51,8 @@ class RequestFacts:
     def _read_headers(self) -> None:
         by_name = self._by_name
         for name, value in self.headers:
-            lowered = name.lower()
-            by_name[lowered] = f"{by_name[lowered]},{value}" if lowered in by_name else value
-        by_name["host"] = by_name[":authority"] = self.authority
+            by_name.setdefault(name.lower(), []).append(value)
+        by_name["host"] = by_name[":authority"] = [self.authority]
 
 
 def find(routes: tuple[Route, ...], facts: RequestFacts) -> tuple[Route, Match | None] | None:
@@ -91,17 +95,17 @@ def string_matches(match: StringMatch, value: str) -> bool:
 
 
 class _Condition(NamedTuple):
-    """A StringMatch and its subject; a `value` of None is missing, an `is_inverted` one must not match."""
+    """A StringMatch and its subject, of whose values one must match, or none if it is inverted."""
 
     subject: str
     name: str
     wanted: StringMatch
-    value: str | None
+    values: Sequence[str]
     is_inverted: bool = False
 
     def holds(self) -> bool:
-        if self.value is not None:
-            return string_matches(self.wanted, self.value) is not self.is_inverted
+        if self.values:
+            return any(string_matches(self.wanted, value) for value in self.values) is not self.is_inverted
         if not self.is_inverted:
             return False
         # Istio has Envoy take a missing header for an empty one here, unless only its presence is asked for.
@@ -110,10 +114,10 @@ class _Condition(NamedTuple):
     def sentence(self) -> str:
         """Why it does not hold."""
         subject = f"the {self.subject} {self.name}".rstrip()
-        if self.value is None:
+        if not self.values:
             return f"{subject} is missing" + (", which counts as empty" if self.is_inverted else "")
         is_shown = not is_credential(self.name)
-        value = f"is {self.value!r}" if is_shown else "is there"
+        value = f"is {' and '.join(map(repr, self.values))}" if is_shown else "is there"
         auxiliary = "must" if self.is_inverted else "does"
         return f"{subject} {value} and {auxiliary} not {self._verb(is_shown=is_shown)}"
 
@@ -134,19 +138,20 @@ class _Condition(NamedTuple):
 def _conditions(match: Match, facts: RequestFacts) -> Iterator[_Condition]:
     """All conditions but the port's, cheap ones first."""
     if match.uri:
-        yield _Condition("path", "", match.uri, facts.path)
+        yield _Condition("path", "", match.uri, [facts.path])
     if match.method:
-        yield _Condition("method", "", match.method, facts.method)
+        yield _Condition("method", "", match.method, [facts.method])
     if match.scheme:
-        yield _Condition("scheme", "", match.scheme, facts.scheme)
+        yield _Condition("scheme", "", match.scheme, [facts.scheme])
     if match.authority:
-        yield _Condition("authority", "", match.authority, facts.authority)
+        yield _Condition("authority", "", match.authority, [facts.authority])
     for name, wanted in match.headers.items():
-        yield _Condition("header", name, wanted, facts.header(name))
+        yield _Condition("header", name, wanted, facts.header_values(name))
     for name, wanted in match.without_headers.items():
-        yield _Condition("header", name, wanted, facts.header(name), is_inverted=True)
+        yield _Condition("header", name, wanted, facts.header_values(name), is_inverted=True)
     for name, wanted in match.query_params.items():
-        yield _Condition("query parameter", name, wanted, facts.query_param(name))
+        value = facts.query_param(name)
+        yield _Condition("query parameter", name, wanted, [] if value is None else [value])
 
 
 def _regex_matches(match: StringMatch, value: str) -> bool:

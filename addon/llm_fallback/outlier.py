@@ -142,6 +142,10 @@ class Detector:
         """Whether the endpoint is out of rotation, as of the last `advance`."""
         return endpoint in self._ejected
 
+    def returns_at(self, endpoint: Endpoint) -> float | None:
+        """When the endpoint comes back; None if it is in rotation."""
+        return self._health[endpoint].returns_at if endpoint in self._ejected else None
+
     @property
     def next_return(self) -> float | None:
         """When the next ejected endpoint comes back; None while nobody is ejected."""
@@ -194,7 +198,7 @@ class Detector:
         return (Reason.CONSECUTIVE_5XX,)
 
     def _judged(self, outcome: Outcome) -> Outcome:
-        """The outcome as `error_codes` has it: a success is 200, and a failure that is no 5xx a 500 (Envoy)."""
+        """The outcome as `error_codes` has it: a success is 200, a failure that is no 5xx is 500 (Envoy)."""
         codes = self.policy.error_codes
         if codes is None or outcome.local_origin:
             return outcome

@@ -242,7 +242,10 @@ def _headers(headers: Headers, *, with_credentials: bool) -> Headers:
             return False
         return with_credentials or not is_credential(name)
 
-    return tuple((name, value) for name, value in end_to_end(headers) if stays(name))
+    kept = tuple((name, value) for name, value in end_to_end(headers) if stays(name))
+    # Envoy tells upstreams, as the one thing between hops, that trailers may come.
+    takes_trailers = any(n.lower() == "te" and v.strip().lower() == "trailers" for n, v in headers)
+    return (*kept, ("te", "trailers")) if takes_trailers else kept
 
 
 def _operated(headers: Headers, plan: Plan, target: Target) -> Headers:

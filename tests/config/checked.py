@@ -5,7 +5,6 @@ from llm_fallback.config.checks import check
 from llm_fallback.config.collection import Collector
 from llm_fallback.config.findings import Finding, in_order
 from llm_fallback.config.validate import Written, kind_of, validate
-
 from tests.config.written import entry, rule
 
 EJECTS = "outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}"
@@ -35,7 +34,8 @@ def findings(text: str, *, workload: dict[str, str] | None = None) -> tuple[Find
 def said(text: str, *, workload: dict[str, str] | None = None) -> list[str]:
     """The findings, as `resource: severity: field: problem (hint) [code]`."""
     return [
-        f"{f.resource}: {f.severity.value}: {f.field}: {f.problem}{f' ({f.hint})' if f.hint else ''} [{f.code}]"
+        f"{f.resource}: {f.severity.value}: {f.field}: {f.problem}{f' ({f.hint})' if f.hint else ''}"
+        f" [{f.code}]"
         for f in findings(text, workload=workload)
     ]
 
@@ -51,5 +51,3 @@ def llm_route(host: str = "a.com", *, rules: str, name: str = "r", more: str = "
         "---\napiVersion: istio.alibabacloud.com/v1beta1\nkind: LLMRoute\n"
         f"metadata: {{name: {name}}}\nspec:\n  host: {host}\n  rules: {rules}\n{more}"
     )
-
-

@@ -20,8 +20,10 @@ def static(count: int, *, host: str = "a.com") -> str:
 def test_a_lone_endpoint_needs_a_hundred_percent() -> None:
     """The default of 10% ejects none of fewer than ten; the line says what would."""
     assert said(A + detecting("consecutive5xxErrors: 1")) == [
-        f"DestinationRule/d: warning: {DETECTION}.maxEjectionPercent: nobody is ejected: the host has one"
-        " endpoint, and at most 10% are let go (write 100 or more) [never-ejects]"
+        (
+            f"DestinationRule/d: warning: {DETECTION}.maxEjectionPercent: nobody is ejected: the host has one"
+            " endpoint, and at most 10% are let go (write 100 or more) [never-ejects]"
+        )
     ]
 
 
@@ -65,9 +67,7 @@ def test_a_subset_may_be_one_endpoint_of_several() -> None:
         "a.com", trafficPolicy=policy, subsets=f"[{{name: one, labels: {{v: one}}, trafficPolicy: {policy}}}]"
     )
 
-    assert codes(text) == [
-        "never-ejects spec.subsets[0].trafficPolicy.outlierDetection.maxEjectionPercent"
-    ]
+    assert codes(text) == ["never-ejects spec.subsets[0].trafficPolicy.outlierDetection.maxEjectionPercent"]
 
 
 @pytest.mark.parametrize(

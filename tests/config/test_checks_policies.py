@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.config.checked import A, A_EJECTS, DETECTED, EJECTS, codes, said
+from tests.config.checked import A_EJECTS, DETECTED, EJECTS, A, codes, said
 from tests.config.written import CUSTOM, entry, provider, rule
 
 TLS = "tls: {mode: SIMPLE}"
@@ -16,8 +16,11 @@ def port_entry(blocks: str, *, port: int = 80) -> str:
 def test_detection_beside_the_entry_of_a_port_is_lost() -> None:
     """The entry replaces the policy; nothing is inherited."""
     assert said(A + rule("a.com", trafficPolicy=f"{{{EJECTS}, {port_entry(TLS)}}}")) == [
-        f"DestinationRule/b: warning: {PORT}: loses outlierDetection: the entry of a port replaces all that is"
-        " said outside of it (repeat outlierDetection in the entry) [replaced-policy]"
+        (
+            f"DestinationRule/b: warning: {PORT}: loses outlierDetection: the entry of a port"
+            " replaces all that is"
+            " said outside of it (repeat outlierDetection in the entry) [replaced-policy]"
+        )
     ]
 
 
@@ -69,8 +72,8 @@ GENERATED = (
     ("host", "problem"),
     [
         pytest.param("a.com", "has no effect", id="its-host"),
-        pytest.param("*.com", "has no effect on the host of a provider", id="a-wildcard"),
-        pytest.param("*", "has no effect on the host of a provider", id="everything"),
+        pytest.param("'*.com'", "has no effect on the host of a provider", id="a-wildcard"),
+        pytest.param("'*'", "has no effect on the host of a provider", id="everything"),
     ],
 )
 def test_the_generated_rule_stands(host: str, problem: str) -> None:
@@ -81,9 +84,7 @@ def test_the_generated_rule_stands(host: str, problem: str) -> None:
     assert said(provider(metadata=CUSTOM) + text) == []
 
 
-@pytest.mark.parametrize(
-    ("value", "count"), [("true", 0), ("false", 0), ("True", 1), ("yes", 1), ("", 1)]
-)
+@pytest.mark.parametrize(("value", "count"), [("true", 0), ("false", 0), ("True", 1), ("yes", 1), ("", 1)])
 def test_only_true_is_true(value: str, count: int) -> None:
     """As the annotation is compared."""
     found = codes(provider(metadata=CUSTOM.replace('"true"', f'"{value}"')))
@@ -98,10 +99,15 @@ def test_the_first_policy_and_the_first_subset_of_a_name() -> None:
     second = rule("a.com", name="second", trafficPolicy=DETECTED, subsets="[{name: s}, {name: t}]")
 
     assert said(A + first + second) == [
-        "DestinationRule/second: warning: spec.host: has no effect: the host already has a.yaml:9"
-        " DestinationRule/first (merge the two) [shadowed-rule]",
-        "DestinationRule/second: warning: spec.subsets[0].name: has no effect: the host already has a subset of"
-        " this name, in a.yaml:9 DestinationRule/first (rename or remove it) [shadowed-rule]",
+        (
+            "DestinationRule/second: warning: spec.host: has no effect: the host already has a.yaml:9"
+            " DestinationRule/first (merge the two) [shadowed-rule]"
+        ),
+        (
+            "DestinationRule/second: warning: spec.subsets[0].name: has no effect: the host already"
+            " has a subset of"
+            " this name, in a.yaml:9 DestinationRule/first (rename or remove it) [shadowed-rule]"
+        ),
     ]
 
 
@@ -128,7 +134,7 @@ def test_keys_in_clear_text(policy: str, expected: list[str]) -> None:
 def test_keys_in_clear_text_without_any_policy_or_by_a_wildcard() -> None:
     """Subsets alone replace the generated rule as well."""
     assert codes(provider(metadata=CUSTOM) + rule("a.com", subsets="[{name: s}]")) == ["no-tls spec"]
-    assert codes(provider(metadata=CUSTOM) + rule("*.com", trafficPolicy=DETECTED)) == [
+    assert codes(provider(metadata=CUSTOM) + rule("'*.com'", trafficPolicy=DETECTED)) == [
         "no-tls spec.trafficPolicy"
     ]
 

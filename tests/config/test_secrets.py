@@ -103,7 +103,8 @@ def test_numbers_from_the_environment(load_yaml: Load) -> None:
     loaded = load_yaml(
         entry(ports="[{number: 80, name: http, targetPort: '${PORT}'}]")
         + rule(
-            trafficPolicy="{outlierDetection: {consecutive5xxErrors: '${N}', interval: '${N}s', maxEjectionPercent: 100}}"
+            trafficPolicy="{outlierDetection: {consecutive5xxErrors: '${N}', interval: '${N}s',"
+            " maxEjectionPercent: 100}}"
         ),
         environment={"PORT": "8443", "N": "3"},
     )

@@ -36,6 +36,12 @@ def virtual_service(*hosts: str, http: str, name: str = "vs", metadata: str = ""
     return _resource("networking.istio.io/v1", "VirtualService", name, metadata, fields)
 
 
+def llm_route(host: str = "a.com", *, rules: str, name: str = "lr", metadata: str = "", **spec: str) -> str:
+    """An LLMRoute."""
+    fields = {"host": host, "rules": rules} | spec
+    return _resource("istio.alibabacloud.com/v1beta1", "LLMRoute", name, metadata, fields)
+
+
 def to(host: str, *, port: int | None = None) -> str:
     """The value of a VirtualService's `http`: one rule, to one host."""
     place = f", port: {{number: {port}}}" if port else ""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
 
 from tests.parity.mesh import seconds
@@ -87,7 +87,7 @@ def _step(scenario: Scenario, theirs: StepRecord, own: StepRecord) -> Iterator[t
             yield "seconds until an answer", round(slow, 2), round(quick, 2)
 
 
-def _counts(scenario: Scenario, step: StepRecord) -> list[object]:
+def _counts(scenario: Scenario, step: StepRecord) -> Sequence[object]:
     """How many requests each endpoint saw; without its name where the balancer is free to choose."""
     counts = Counter(seen.endpoint for seen in step.seen)
     return sorted(counts.values()) if scenario.free_choice else sorted(counts.items())

@@ -66,8 +66,8 @@ class Play:
             case Burst(size, request):
                 await self._begin(size, request)
                 return await self._release()
-            case Begin(size, request, waiting):
-                await self._begin(size, request, waiting=waiting)
+            case Begin(size, request, waiting, held):
+                await self._begin(size, request, waiting=waiting, held=held)
             case Release():
                 return await self._release()
             case HangUp():
@@ -85,17 +85,21 @@ class Play:
         await self._player.settle()
         return answer
 
-    async def _begin(self, size: int, request: Request, *, waiting: int = 0) -> None:
+    async def _begin(self, size: int, request: Request, *, waiting: int = 0, held: bool = True) -> None:
         """Send requests and wait until each is at an endpoint, or answered by the proxy, or waits there."""
-        self._upstream.is_holding = True
-        held = len(self._upstream.held)
+        self._upstream.is_holding = held
+        seen = len(self._upstream.seen)
         tasks = []
         for _ in range(size):
             tasks.append(asyncio.create_task(self._player.ask(self._scenario, request)))
             await asyncio.sleep(_IN_ORDER_S if waiting else 0)
-        await _until(lambda: len(self._upstream.held) - held + sum(t.done() for t in tasks) == size - waiting)
+        await _until(lambda: self._arrived(tasks, seen) >= size - waiting)
         self._upstream.is_holding = False
         self._begun += tasks
+
+    def _arrived(self, tasks: list[asyncio.Task[Answer]], seen: int) -> int:
+        """How many of the requests are at an endpoint or need no endpoint."""
+        return len(self._upstream.seen) - seen + sum(task.done() for task in tasks)
 
     async def _hang_up(self) -> None:
         begun, self._begun = self._begun, []

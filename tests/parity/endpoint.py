@@ -2,9 +2,12 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from tests.parity.scenario import Behaviour, Fault, Reply
 from tests.support.provider import head, reset
@@ -44,8 +47,19 @@ class Endpoint:
         self.port: int = self._reserved.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._blackhole: list[socket.socket] = []
+        self._tls: ssl.SSLContext | None = None
+        self._server_names: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._connections: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from the beginning, and tell requests' server name as if it was a header."""
+
+        def remember(sock: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            self._server_names[sock] = name or "none"
+
+        context.sni_callback = remember
+        self._tls = context
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}"
@@ -59,7 +73,9 @@ class Endpoint:
             for writer in self._connections:
                 writer.close()
         elif self._server is None:
-            self._server = await asyncio.start_server(self._accept, sock=self._bound(self.port), backlog=256)
+            self._server = await asyncio.start_server(
+                self._accept, sock=self._bound(self.port), backlog=256, ssl=self._tls
+            )
         if self._script[0] is Fault.BLACKHOLE:
             self._fill_or_free(fill=True)
 
@@ -109,6 +125,9 @@ class Endpoint:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while not (writer.is_closing() or self._script[0] is Fault.HANG_UP):
                     arrived = await _read_request(reader)
+                    if secured := writer.get_extra_info("ssl_object"):
+                        named = ("server name", self._server_names[secured])
+                        arrived = replace(arrived, headers=(*arrived.headers, named))
                     self._method = arrived.line.partition(" ")[0]
                     if held := self._told(self, arrived):
                         await held

@@ -149,7 +149,8 @@ def _http_options(policy: Document, tls: Document) -> Document:
     }:
         found["common_http_protocol_options"] = common
     if tls["mode"] == "SIMPLE" and "sni" not in tls:
-        checks = {} if "subjectAltNames" in tls else {"auto_san_validation": True}
+        checks_name = not ("subjectAltNames" in tls or tls.get("insecureSkipVerify"))
+        checks = {"auto_san_validation": True} if checks_name else {}
         found["upstream_http_protocol_options"] = {"auto_sni": True} | checks
     if codes := policy.get("outlierDetection", {}).get("outlierDetectionHttpErrorCodes"):
         found["outlier_detection"] = {"error_matcher": _any_of(codes)}

@@ -1,5 +1,6 @@
 """Scenarios from YAML or JSON files, in the words of `scenario.py`; `docs/parity.md` shows one."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def _scenario(document: Any) -> Scenario:
     unknown = set(document) - set(Scenario.__slots__)
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(Scenario.__slots__)}")
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", str(document.get("name"))):
+        raise ValueError("name: it is part of host names, so small letters, digits and hyphens")
     data = {"primary": {}, **document}
     for name in ("primary", "fallback"):
         if name in data:

@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.parity.scenario import Scenario, Service
+from tests.parity.scenario import CA_FILE, Scenario, Service
 
 type Document = dict[str, Any]
 type Places = Mapping[str, Sequence[tuple[str, int]]]
 """Address and port of each service's endpoints."""
 
 
-def documents(scenario: Scenario, places: Places) -> list[Document]:
+def documents(scenario: Scenario, places: Places, ca_file: str) -> list[Document]:
     """The VirtualService, and each service's ServiceEntry, DestinationRule and, if it is one, LLMProvider."""
     found = [_virtual_service(scenario)]
     for name, service in scenario.services.items():
         host = scenario.host(name)
-        found += [_entry(host, service, places[name]), _rule(host, service)]
+        found += [_entry(host, service, places[name]), _rule(host, service, ca_file)]
         if scenario.llm:
             found.append(_provider(host))
     return found
@@ -45,11 +45,15 @@ def _entry(host: str, service: Service, places: Sequence[tuple[str, int]]) -> Do
         spec["endpoints"] = [{"address": address, "ports": {"http": port}} for address, port in places]
         for endpoint, labels in zip(spec["endpoints"], service.labels, strict=False):
             endpoint["labels"] = dict(labels)
+        for endpoint, weight in zip(spec["endpoints"], service.weights, strict=False):
+            endpoint["weight"] = weight
     return _resource("networking.istio.io/v1", "ServiceEntry", host, spec)
 
 
-def _rule(host: str, service: Service) -> Document:
+def _rule(host: str, service: Service, ca_file: str) -> Document:
     policy: Document = {"tls": {"mode": "DISABLE"}, **_plain(service.policy)}
+    if policy["tls"].get("caCertificates") == CA_FILE:
+        policy["tls"]["caCertificates"] = ca_file
     if service.outlier is not None:
         policy["outlierDetection"] = dict(service.outlier)
     spec = {"host": host, "trafficPolicy": policy}

@@ -11,7 +11,7 @@ import re
 import subprocess
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +52,10 @@ class HealthEvent:
     reason: str | None
 
 
+class NotStartedError(Exception):
+    """A proxy that does not take its configuration; the message is what it says."""
+
+
 def now() -> float:
     """The clock that all processes of the machine share; Envoy's event log is written by it."""
     return datetime.now(UTC).timestamp()
@@ -80,7 +84,7 @@ class Player(ABC):
             async with asyncio.timeout(DEADLINE_S):
                 await self._await_port()
         except BaseException:
-            self._stop()
+            self._terminate()
             raise
         return self
 
@@ -121,6 +125,15 @@ class Player(ABC):
         """Wait until the proxy listens, and learn its port."""
 
     def _stop(self) -> None:
+        """End the process, and fail if it said what it never should."""
+        self._terminate()
+
+    def _check_running(self, said: Callable[[], str]) -> None:
+        assert self._process
+        if self._process.poll() is not None:
+            raise NotStartedError(f"{self.name} does not start:\n{said()}")
+
+    def _terminate(self) -> None:
         process = self._process
         if process is None:
             return
@@ -181,8 +194,7 @@ class EnvoyPlayer(Player):
     async def _await_port(self) -> None:
         while True:
             await asyncio.sleep(_POLL_S)
-            assert self._process
-            assert self._process.poll() is None, (self._folder / "log").read_text()
+            self._check_running(lambda: (self._folder / "log").read_text("utf-8"))
             with suppress(OSError, ValueError, IndexError, KeyError, asyncio.IncompleteReadError):
                 listeners = json.loads(await self._admin("/listeners?format=json"))["listener_statuses"]
                 if await self._admin("/ready") == "LIVE\n":
@@ -278,11 +290,10 @@ class AddonPlayer(Player):
         while not self.port:
             await asyncio.sleep(_POLL_S)
             self._read()
-            assert self._process
-            assert self._process.poll() is None, "\n".join(self.lines)
+            self._check_running(lambda: "\n".join(self.lines))
         await asyncio.sleep(_REFUSES_S)
-        assert self._process
-        assert self._process.poll() is None, "\n".join(self.lines)
+        self._read()
+        self._check_running(lambda: "\n".join(self.lines))
         asyncio.get_running_loop().add_reader(self._output(), self._read)
 
     def _stop(self) -> None:

@@ -44,6 +44,8 @@ class Reply:
         return f"{self.status} with {self.headers}"
 
 
+CA_FILE = "CA_FILE"
+
 type Behaviour = int | Fault | Reply
 """A status, answered with a body that names the endpoint; or a fault; or a status with headers."""
 
@@ -92,11 +94,15 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Requests that stay unanswered until `Release`; `waiting` of them wait in the proxy itself."""
+    """Requests that stay unanswered until `Release`; `waiting` of them wait in the proxy itself.
+
+    If not `held`, endpoints answer at once as they behave, and only the client does not look yet.
+    """
 
     size: int = 1
     request: Request = CHAT
     waiting: int = 0
+    held: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,9 @@ class Service:
     """Endpoints behind a host, and what its DestinationRule says, as YAML has it.
 
     `outlier` is its `outlierDetection`, `policy` the rest of its `trafficPolicy`, `labels` are those of each
-    endpoint. `dns`: the endpoints are found by the name of the service, at first those with these numbers.
+    endpoint and `weights` their weights. `dns`: the endpoints are found by the name of the service, at first
+    those with these numbers. `certificate`: they speak TLS, and have a certificate for these names; `CA_FILE`
+    in a policy stands for the file with its authority.
     """
 
     endpoints: int = 1
@@ -147,7 +155,9 @@ class Service:
     policy: Mapping[str, Any] = field(default_factory=dict)
     subsets: tuple[Mapping[str, Any], ...] = ()
     labels: tuple[Mapping[str, str], ...] = ()
+    weights: tuple[int, ...] = ()
     dns: tuple[int, ...] | None = None
+    certificate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

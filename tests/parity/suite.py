@@ -17,6 +17,7 @@ from tests.parity.names import NameServer
 from tests.parity.players import AddonPlayer, EnvoyPlayer, Player
 from tests.parity.scenario import Record, Scenario
 from tests.parity.upstream import Upstream
+from tests.support.certificates import Authority
 from tests.support.proxy import Setting
 
 PLAYS = 3
@@ -92,8 +93,9 @@ async def _player(
 ) -> tuple[Player, list[Upstream]]:
     """A player that runs, and endpoints for it, of which some have the ports of others."""
     names = await stack.enter_async_context(NameServer())
+    authority, ca_file = _authority(folder / f"{kind.name}-ca.pem")
     upstreams = [
-        Upstream(scenario, others[number].ports if others and scenario.same_ports else None)
+        Upstream(scenario, authority, others[number].ports if others and scenario.same_ports else None)
         for number, scenario in enumerate(scenarios)
     ]
     for upstream in upstreams:
@@ -103,5 +105,14 @@ async def _player(
             if found.dns is not None:
                 addresses = [upstream.services[service][number].address for number in found.dns]
                 names.answers[f"dns.{scenario.host(service)}"] = tuple(addresses)
-    written = [d for s, u in zip(scenarios, upstreams, strict=True) for d in documents(s, u.places)]
+    pairs = zip(scenarios, upstreams, strict=True)
+    written = [found for s, u in pairs for found in documents(s, u.places, ca_file)]
     return await stack.enter_async_context(kind(written, folder, setting, names)), upstreams
+
+
+def _authority(ca_file: Path) -> tuple[Authority, str]:
+    """An authority, and the file with its certificate."""
+    authority = Authority()
+    ca_file.parent.mkdir(parents=True, exist_ok=True)
+    authority.write_bundle(ca_file)
+    return authority, str(ca_file)

@@ -6,6 +6,7 @@ from typing import Self
 
 from tests.parity.endpoint import Arrived, Endpoint
 from tests.parity.scenario import Scenario, Seen
+from tests.support.certificates import Authority
 
 _UNTOLD = frozenset(
     {"connection", "content-type", "content-length", "transfer-encoding", "x-forwarded-proto", "x-request-id"}
@@ -25,7 +26,9 @@ class Upstream:
     Endpoints found by DNS differ in their addresses and share a port, others the other way round.
     """
 
-    def __init__(self, scenario: Scenario, ports: Mapping[str, Sequence[int]] | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, authority: Authority, ports: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
         self.seen: list[Seen] = []
         self.held: list[asyncio.Future[None]] = []
         self.is_holding = False
@@ -38,9 +41,12 @@ class Upstream:
                 if service.dns is not None:
                     port = endpoints[0].port if endpoints else port
                     address = f"127.0.0.{number + 1}"
-                endpoints.append(
-                    Endpoint(f"{name}-{number}", address, port, self._arrived, keep_alive=scenario.keep_alive)
+                endpoint = Endpoint(
+                    f"{name}-{number}", address, port, self._arrived, keep_alive=scenario.keep_alive
                 )
+                if service.certificate:
+                    endpoint.speak_tls(authority.issue(*service.certificate))
+                endpoints.append(endpoint)
 
     @property
     def places(self) -> dict[str, list[tuple[str, int]]]:

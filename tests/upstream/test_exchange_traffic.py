@@ -85,6 +85,15 @@ def test_an_abort_comes_before_the_search_for_a_destination() -> None:
     assert (story.statuses, story.flags) == ([503], {"FI"})
 
 
+def test_what_nobody_healthy_could_take_is_not_copied() -> None:
+    """Envoy looks for an endpoint first, and copies what it sends (measured)."""
+    route = rule(to("a.com"), mirrors=(Mirror(Destination("b.com")),))
+
+    story = play((A, B), (route,), 500, requests=(POST, POST))
+
+    assert (story.statuses, len(story.world.copies)) == ([500, 503], 1)
+
+
 @pytest.mark.parametrize(
     ("percent", "draw", "is_copied"),
     [

@@ -12,6 +12,8 @@ from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.health import Health
 from llm_fallback.outlier import Endpoint, OutlierPolicy
+from llm_fallback.rescue.budget import RescueBudget
+from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.circuit_breakers import Resource
@@ -19,6 +21,9 @@ from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClie
 from llm_fallback.upstream.discovery import Discovery
 
 EJECTS = OutlierPolicy(consecutive_5xx=1, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=100)
+EPOCH = 1_800_000_000.0
+"""When the clock begins, in seconds since 1970."""
+
 _BEFORE_CONNECTING = (Failure.CONNECT_FAILURE, Failure.CONNECT_TIMEOUT, Failure.OVERFLOW)
 
 
@@ -153,6 +158,9 @@ class World:
         self, clock: Callable[[], float], targets: Iterable[Target], max_retries: int | None
     ) -> None:
         self.clock = clock
+        self.wall_clock: Callable[[], float] = lambda: EPOCH + clock()
+        self.readmission = Readmission()
+        self.budget = RescueBudget()
         self.rng: random.Random = Lowest()
         self.scripted = Client(clock, max_retries)
         self.client = cast(UpstreamClient, self.scripted)
@@ -160,6 +168,7 @@ class World:
         self.health.adopt(targets, now=clock())
         self.discovery = Discovery(lambda _, __: None)
         self.events: list[Event] = []
+        self.on_event: Callable[[Event], None] = self.events.append
         self.handled_events: list[Handled] = []
         self.hash_keys: list[int | None] = []
         self.copies: list[tuple[Target, Outgoing, float | None]] = []
@@ -178,11 +187,10 @@ class World:
 
     def sweep(self) -> None:
         """Tell who is back."""
-        self.events.extend(self.health.advance(self.clock()))
-
-    def on_event(self, event: Event) -> None:
-        """Remember it."""
-        self.events.append(event)
+        now = self.clock()
+        for place, returned in self.health.advance(now):
+            self.readmission.returned(place, now=now)
+            self.events.append(returned)
 
     def send_copy(self, target: Target, outgoing: Outgoing, timeout_s: float | None) -> None:
         """Remember it."""

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from llm_fallback.cli import check, schema, script
+from llm_fallback.cli import check, explain, schema, script
 
-_COMMANDS = (check, schema, script)
+_COMMANDS = (check, explain, schema, script)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

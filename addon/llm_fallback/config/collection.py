@@ -7,6 +7,7 @@ from functools import cached_property
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import (
     DestinationRule,
+    LLMFallbackPolicy,
     LLMProvider,
     LLMRoute,
     Resource,
@@ -29,6 +30,7 @@ class Collection:
     virtual_services: tuple[Written[VirtualService], ...] = ()
     llm_routes: tuple[Written[LLMRoute], ...] = ()
     service_entries: tuple[Written[ServiceEntry], ...] = ()
+    policies: tuple[Written[LLMFallbackPolicy], ...] = ()
     broken_hosts: frozenset[str] = frozenset()
     broken_rule_hosts: frozenset[str] = frozenset()
 
@@ -39,6 +41,7 @@ class Collection:
         yield from self.virtual_services
         yield from self.llm_routes
         yield from self.service_entries
+        yield from self.policies
 
     @cached_property
     def provider_of(self) -> dict[str, Written[LLMProvider]]:
@@ -74,6 +77,7 @@ class Collector:
             tuple(services),
             tuple(self._of(LLMRoute)),
             tuple(self._of(ServiceEntry)),
+            tuple(self._of(LLMFallbackPolicy)),
             frozenset(self.broken_hosts),
             frozenset(self.broken_rule_hosts),
         )

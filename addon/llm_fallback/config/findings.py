@@ -18,6 +18,7 @@ class Severity(StrEnum):
 class Code(StrEnum):
     """Every kind of finding; docs/findings.md explains each. A code never changes its meaning."""
 
+    DEPRECATED = "deprecated"
     DUPLICATE_HOST = "duplicate-host"
     DUPLICATE_KEY = "duplicate-key"
     DUPLICATE_RESOURCE = "duplicate-resource"

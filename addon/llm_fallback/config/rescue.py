@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from llm_fallback.config.routes import Destination
+from llm_fallback.config.destination import Destination
 
 
 class Hold(StrEnum):

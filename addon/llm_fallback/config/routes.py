@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from llm_fallback.config.destination import Destination as Destination
+from llm_fallback.config.rescue import RescuePolicy
+
 
 class Pattern(Protocol):
     """A compiled RE2 expression."""
@@ -160,15 +163,6 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
-    """A host, and its port and subset where the route names them."""
-
-    host: str
-    port: int | None = None
-    subset: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Mirror:
     """Where a copy of a share of the requests goes; nobody waits for its answer."""
 
@@ -213,6 +207,7 @@ class Route:
     mirrors: tuple[Mirror, ...] = ()
     cors: Cors | None = None
     llm_rule: str | None = None
+    rescue: RescuePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

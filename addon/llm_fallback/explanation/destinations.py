@@ -35,7 +35,9 @@ def destinations(asked: Asked) -> tuple[model.Destination, ...]:
 def mirrors(asked: Asked) -> tuple[model.Mirror, ...]:
     """Where copies go."""
     return tuple(
-        model.Mirror(_name(asked, mirror.destination), mirror.percent, bool(_target(asked, mirror.destination)))
+        model.Mirror(
+            _name(asked, mirror.destination), mirror.percent, bool(_target(asked, mirror.destination))
+        )
         for mirror in asked.matched.route.mirrors
     )
 

@@ -19,8 +19,8 @@ from llm_fallback.routing import Matched, find_route
 def explain(snapshot: Snapshot, request: OriginalRequest, *, is_ejected: IsEjected) -> model.Explanation:
     """What would happen to the request.
 
-    `is_ejected` tells the health of a target's endpoints, as `Health.is_ejected` does. The endpoints are those of
-    the configuration: nothing is resolved.
+    `is_ejected` tells the health of a target's endpoints, as `Health.is_ejected` does. The endpoints are
+    those of the configuration: nothing is resolved.
     """
     told = model.Explanation(redacted.request(request), None)
     virtual_host = snapshot.virtual_host(request.host)

@@ -1,6 +1,6 @@
 """What an explanation says. Nothing here holds a credential: all text is redacted when it gets here.
 
-The names of the fields are the keys of the JSON that `as_data` gives, and docs/explain.md names them to people.
+The names of the fields are the keys of the JSON that `as_data` gives; docs/explain.md names them to people.
 """
 
 from collections.abc import Mapping
@@ -83,8 +83,8 @@ class EndpointState:
 class Place:
     """A target as it stands now.
 
-    With `is_resolved`, `endpoints` are names that DNS resolves to addresses when the proxy runs. `ejects` None:
-    nobody is ever ejected. With less than `panic_threshold` percent healthy, ejections are ignored.
+    With `is_resolved`, `endpoints` are names that DNS resolves to addresses when the proxy runs. `ejects`
+    None: nobody ever is ejected. With less than `panic_threshold` percent healthy, ejections are ignored.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What a destination has for the time when none of its endpoints is healthy; no `place`: no such target."""
+    """What a destination has for when none of its endpoints is healthy; no `place`: no such target."""
 
     name: str
     place: Place | None
@@ -185,9 +185,9 @@ class Mirror:
 class Explanation:
     """What would happen to one request.
 
-    `rules` names the resource whose rules are those of the host; None: the host is not managed, and the request
-    passes through untouched. With an `answer`, nothing is sent, and there are no destinations. `retries` is None
-    where nothing would be tried again. `cors_headers` None: no CORS policy.
+    `rules` names the resource whose rules are those of the host; None: the host is not managed, and the
+    request passes through untouched. With an `answer`, nothing is sent, and there are no destinations.
+    `retries` is None where nothing would be tried again. `cors_headers` None: no CORS policy.
     """
 
     request: Request

@@ -16,8 +16,11 @@ def request(original: OriginalRequest) -> model.Request:
 
 
 def headers(fields: model.Headers) -> model.Headers:
-    """Headers, of which a `location` may have a credential in its query."""
-    return tuple((name, _value(name, value)) for name, value in fields)
+    """Headers, among them those that quote a query with a credential (`location`, `referer`)."""
+    return tuple(
+        (name, redact_header(name, value) if is_credential(name) else redact_query(value))
+        for name, value in fields
+    )
 
 
 def operations(written: HeaderOperations) -> HeaderOperations:
@@ -29,9 +32,3 @@ def answer(reply: LocalReply, why: str) -> model.Answer:
     """A local reply, and why it is given."""
     flags = tuple(str(flag) for flag in in_order(reply.flags))
     return model.Answer(reply.status, headers(reply.headers), reply.body, flags, why)
-
-
-def _value(name: str, value: str) -> str:
-    if name.lower() == "location":
-        return redact_query(value)
-    return redact_header(name, value) if is_credential(name) else value

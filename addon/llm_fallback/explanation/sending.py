@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_fallback.balancing import Balancer, hash_key, new_cookie
 from llm_fallback.config.snapshot import Algorithm, HashPolicy, ProviderConfig, Target
-from llm_fallback.explanation import model
+from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.json_members import Value
 from llm_fallback.outlier import Endpoint
@@ -19,7 +19,8 @@ def sent(
     request: OriginalRequest, outgoing: Outgoing, target: Target, endpoints: Sequence[Endpoint], plan: Plan
 ) -> model.Sent:
     """What one of the endpoints would get; `endpoints` are those that load balancing chooses from."""
-    path, headers = outgoing.shown()
+    path, shown = outgoing.shown()
+    headers = redacted.headers(shown)
     authority = next(value for name, value in headers if name == "Host")
     hashed = _hashed(request, target, endpoints)
     return model.Sent(
@@ -34,7 +35,7 @@ def sent(
 
 
 def _hashed(request: OriginalRequest, target: Target, endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """The endpoint that consistent hashing leads to; None if that is left to chance, or names are resolved."""
+    """The endpoint that consistent hashing leads to; None if it is left to chance, or names are resolved."""
     balancing = target.balancing
     if balancing.algorithm not in _HASHING or balancing.hash_policy is None or target.per_address:
         return None

@@ -1,26 +1,29 @@
 """An explanation as a short story in plain text. Pure."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from llm_fallback.config.routes import Fault, HeaderOperations
 from llm_fallback.explanation import model, phrases
 from llm_fallback.explanation.model import Explanation
 
 _LABEL = 9
+_MAX_REJECTED = 10
 
 type _Line = tuple[str, str]
 """A label, empty where a line goes on with the one before, and what it says."""
 
 
 def as_text(explanation: Explanation, *, width: int = 100) -> str:
-    """The story, in lines of at most `width` characters where words and URLs allow it; no line end at the end."""
+    """The story, in lines of at most `width` characters as far as words and URLs allow.
+
+    There is no line end after the last one.
+    """
     request = explanation.request
-    lines = [f"{request.method} {request.url}"]
+    lines = [_printable(f"{request.method} {request.url}")]
     for label, text in _story(explanation):
         lines += textwrap.wrap(
             _printable(text),
-            width,
+            len(label) + len(text) + _LABEL if label == "sends" else width,  # method and URL stay together
             initial_indent=label.ljust(_LABEL),
             subsequent_indent=" " * (_LABEL + 2),
             break_long_words=False,
@@ -35,12 +38,82 @@ def _story(told: Explanation) -> Iterator[_Line]:
         return
     yield from _rule(told)
     if told.fault:
-        yield from (("faults", text) for text in phrases.fault(told.fault))
-    if told.answer:
-        yield from _answer(told.answer)
-        yield "sends", "nothing"
-        return
+        yield "faults", phrases.fault(told.fault)
     for destination in told.destinations:
         yield from _destination(destination, is_only=len(told.destinations) == 1)
-    yield "limits", phrases.limits(told)
+    if told.answer:
+        yield from _answer(told.answer)
+    else:
+        yield "limits", phrases.limits(told)
     yield from _besides(told)
+
+
+def _rule(told: Explanation) -> Iterator[_Line]:
+    if rule := told.rule:
+        place = f"{rule.number} of {rule.of}" if rule.of > 1 else "the only one"
+        held = f"the match at {rule.match} holds" if rule.match else "it takes every request"
+        yield "rule", f"{rule.name}  {rule.source}  ({place}; {held})"
+    elif told.rejected:
+        yield "rule", f"none of the {phrases.counted(len(told.rejected), 'rule')} of {told.rules} matches"
+    else:
+        yield "rule", f"{told.rules}"
+    for rejected in told.rejected[:_MAX_REJECTED]:
+        reasons = "; ".join(f"{mismatch.why} ({mismatch.source})" for mismatch in rejected.mismatches)
+        yield "", f"not {rejected.name}: {reasons}"
+    if (more := len(told.rejected) - _MAX_REJECTED) > 0:
+        yield "", f"nor {more} more"
+
+
+def _destination(told: model.Destination, *, is_only: bool) -> Iterator[_Line]:
+    share = "" if is_only else f"{told.percent:.4g} % of the requests: "
+    yield "target", f"{share}{phrases.place(told.target) if told.target else told.name}"
+    if fallback := told.fallback:
+        what = phrases.place(fallback.place) if fallback.place else fallback.name
+        yield "fallback", f"{what}; {fallback.why}"
+    if told.answer:
+        yield from _answer(told.answer)
+    if told.sent and (place := told.place):
+        yield from _sent(told.sent, place)
+        yield "pool", phrases.pool(place.limits)
+        if len(place.endpoints) > 1 or place.is_resolved:
+            yield "balances", phrases.balancing(place.balancing)
+    for place in (told.target, told.place if told.uses is model.Use.FALLBACK else None):
+        if place:
+            name = f"{place.name} " if told.fallback else ""
+            yield "ejects", f"{name}{phrases.ejects(place.ejects, place.panic_threshold)}"
+    if changes := list(phrases.operations(told.response_headers)):
+        yield "returns", f"the answer; the destination {', '.join(changes)}"
+
+
+def _sent(told: model.Sent, place: model.Place) -> Iterator[_Line]:
+    yield "sends", f"{told.method} {told.url}"
+    one_of = "one of " if len(told.endpoints) > 1 else ""
+    hashed = ", chosen by its hash" if told.is_hashed else ""
+    where = f"{one_of}{', '.join(told.endpoints)}{hashed}"
+    yield "", f"to {where} {phrases.tls(place.tls, place.host)}"
+    yield from (("", f"{name}: {value}") for name, value in told.headers if name != "Host")
+    yield "", phrases.body(told.body)
+
+
+def _answer(told: model.Answer) -> Iterator[_Line]:
+    flags = f" [{','.join(told.flags)}]" if told.flags else ""
+    body = f" {told.body}" if told.body else ""
+    yield "answers", f"{told.status}{body}{flags}: {told.why}; nothing is sent"
+    yield from (("", f"{name}: {value}") for name, value in told.headers)
+
+
+def _besides(told: Explanation) -> Iterator[_Line]:
+    for mirror in told.mirrors:
+        missing = "" if mirror.exists else ", which does not exist: none is sent"
+        yield "mirrors", f"copies of {mirror.percent:g} % of the requests go to {mirror.name}{missing}"
+    if told.rule and (changes := list(phrases.operations(told.rule.response_headers))):
+        yield "returns", f"the answer; the rule {', '.join(changes)}"
+    if told.cors_headers:
+        yield "cors", f"the origin may read the answer ({', '.join(name for name, _ in told.cors_headers)})"
+    elif told.cors_headers is not None:
+        yield "cors", "the answer is not opened to the request's origin, if it names one"
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would act upon."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -35,7 +35,7 @@ class LLMFallback:
         # Beside the flow and not in it: nothing that is made from a flow can hold it, and it goes with it.
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
-        self._engine = Engine(clock=time.monotonic, rng=rng, on_event=_log)
+        self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=_log)
         self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
         self._uninstall: list[Callable[[], None]] = []

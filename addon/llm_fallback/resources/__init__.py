@@ -6,13 +6,17 @@ that it is reported; a field that cannot change what a request experiences is ac
 
 from llm_fallback.resources.base import Resource
 from llm_fallback.resources.destinationrule import DestinationRule
+from llm_fallback.resources.llmfallbackpolicy import LLMFallbackPolicy
 from llm_fallback.resources.llmprovider import LLMProvider
 from llm_fallback.resources.llmroute import LLMRoute
 from llm_fallback.resources.serviceentry import ServiceEntry
 from llm_fallback.resources.virtualservice import VirtualService
 
 KINDS: dict[str, type[Resource]] = {
-    kind.__name__: kind for kind in (DestinationRule, LLMProvider, LLMRoute, ServiceEntry, VirtualService)
+    kind.__name__: kind
+    for kind in (
+        DestinationRule, LLMFallbackPolicy, LLMProvider, LLMRoute, ServiceEntry, VirtualService,
+    )  # fmt: skip
 }
 """Every kind that is read, by the name that YAML gives it."""
 
@@ -30,6 +34,7 @@ __all__ = [
     "HARMLESS_KINDS",
     "KINDS",
     "DestinationRule",
+    "LLMFallbackPolicy",
     "LLMProvider",
     "LLMRoute",
     "Resource",

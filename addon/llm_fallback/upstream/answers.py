@@ -70,13 +70,14 @@ def local_pieces(reply: LocalReply, changes: "Changes | None" = None) -> list[Pi
 class Changes:
     """What the rule of a request does to the headers of its answer, whoever gives it.
 
-    Without `facts` the rule's CORS policy plays no part.
+    Without `facts` the rule's CORS policy plays no part. `marks` are headers that a policy adds.
     """
 
     matched: Matched
     facts: RequestFacts | None
     destination: RouteDestination | None = None
     set_cookie: str | None = None
+    marks: Headers = ()
 
     def apply(self, headers: Headers) -> Headers:
         """The headers after the rule's and the destination's operations, and what a page may read of them."""
@@ -89,4 +90,5 @@ class Changes:
                 headers = header_operations.apply(operations, headers)
         if route.cors and self.facts and isinstance(route.action, tuple):
             headers = cors.response_headers(route.cors, self.facts, headers)
-        return (*headers, ("set-cookie", self.set_cookie)) if self.set_cookie else headers
+        cookies = (("set-cookie", self.set_cookie),) if self.set_cookie else ()
+        return (*headers, *cookies, *self.marks)

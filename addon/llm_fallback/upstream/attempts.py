@@ -1,7 +1,7 @@
 """The attempts of one request at the target that was chosen for it: endpoints, retries, time limits.
 
-Every attempt is reported to the detector of its endpoint. What never is: a client that leaves, an overflow, and
-the want of a healthy endpoint.
+Every attempt is reported to the detector of its endpoint. What never is: a client that leaves, an overflow,
+and the want of a healthy endpoint.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from llm_fallback.events import Attempted, Event
 from llm_fallback.health import Health
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint, Outcome
+from llm_fallback.rescue.budget import RescueBudget
+from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.selection import choose_endpoint
@@ -34,8 +36,11 @@ class Shared(Protocol):
 
     client: UpstreamClient
     health: Health
+    readmission: Readmission
+    budget: RescueBudget
     discovery: Discovery
     clock: Callable[[], float]
+    wall_clock: Callable[[], float]
     rng: random.Random
     on_event: Callable[[Event], None]
 
@@ -73,14 +78,32 @@ class Limits:
     deadline: float | None = None
 
 
-class Attempts:
-    """The attempts at one target, and what has come of them so far."""
+type IsOut = Callable[[Endpoint], bool]
 
-    def __init__(
-        self, shared: Shared, target: Target, limits: Limits, watcher: Watcher, *, hash_key: int | None = None
+
+class Attempts:
+    """The attempts at one target, and what has come of them so far.
+
+    `is_out` says which endpoints are not asked, in place of the detector. With `judges_later`, a final answer
+    that is no error is not charged here: whoever reads it knows later what it is worth.
+    """
+
+    def __init__(  # noqa: PLR0913 - what shapes the attempts at one target
+        self,
+        shared: Shared,
+        target: Target,
+        limits: Limits,
+        watcher: Watcher,
+        *,
+        hash_key: int | None = None,
+        is_out: IsOut | None = None,
+        judges_later: bool = False,
     ) -> None:
         self.made: list[Attempted] = []
         self.flags: tuple[Flag, ...] = ()
+        self.failure: Failure | None = None
+        self._is_out = is_out or self._is_ejected
+        self._judges_later = judges_later
         self._shared = shared
         self._target = target
         self._policy = limits.retries
@@ -114,6 +137,7 @@ class Attempts:
                 return local_replies.REQUEST_TIMEOUT
         if isinstance(result, Answered):
             return result
+        self.failure = result
         return local_replies.failed(result, retries_done=len(tried) - 1)
 
     def _marked(self, outgoing: Outgoing, *, attempt: int) -> Outgoing:
@@ -130,6 +154,9 @@ class Attempts:
             shared.on_event(ejected)
             shared.sweep()
 
+    def _is_ejected(self, endpoint: Endpoint) -> bool:
+        return self._shared.health.is_ejected(self._target, endpoint)
+
     async def _choose(self, tried: list[Endpoint]) -> Endpoint | None:
         shared, target = self._shared, self._target
         endpoints = await shared.discovery.endpoints(target)
@@ -137,7 +164,7 @@ class Attempts:
         shared.sweep()
         return choose_endpoint(
             endpoints,
-            lambda endpoint: shared.health.is_ejected(target, endpoint),
+            self._is_out,
             lambda candidates: shared.balancer(target).pick(
                 candidates,
                 weight=lambda endpoint: shared.discovery.weight(target, endpoint),
@@ -165,7 +192,8 @@ class Attempts:
         finally:
             took = self._shared.clock() - began
             self.made.append(Attempted(self._target.host, str(endpoint), result, took))
-        self.charge(endpoint, Outcome(response.status))
+        if not self._judges_later or response.status >= 400:
+            self.charge(endpoint, Outcome(response.status))
         return Answered(response, endpoint, took)
 
     async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:

@@ -9,6 +9,8 @@ from llm_fallback.config.snapshot import LoadBalancing, Snapshot, Target, Target
 from llm_fallback.events import Event
 from llm_fallback.health import Health
 from llm_fallback.outlier import Endpoint
+from llm_fallback.rescue.budget import RescueBudget
+from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.rewriting import OriginalRequest, Outgoing
 from llm_fallback.upstream.client import UpstreamClient
 from llm_fallback.upstream.defects import report
@@ -20,16 +22,25 @@ from llm_fallback.upstream.mirroring import send_copy
 class Engine:
     """Carries managed requests out; one per process.
 
-    `clock` gives seconds of a monotonic clock; `on_event` is told what happened.
+    `clock` gives seconds of a monotonic clock, `wall_clock` those since 1970; `on_event` is told what
+    happened.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], rng: random.Random, on_event: Callable[[Event], None]
+        self,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        on_event: Callable[[Event], None],
     ) -> None:
         self.client = UpstreamClient()
         self.health = Health()
+        self.readmission = Readmission()
+        self.budget = RescueBudget()
         self.discovery = Discovery(self._found)
         self.clock = clock
+        self.wall_clock = wall_clock
         self.rng = rng
         self.on_event = on_event
         self._sweep: asyncio.TimerHandle | None = None
@@ -81,7 +92,8 @@ class Engine:
     def sweep(self) -> None:
         """Do the sweeps that are due, and wake up for the next one that ends an ejection."""
         now = self.clock()
-        for returned in self.health.advance(now):
+        for place, returned in self.health.advance(now):
+            self.readmission.returned(place, now=now)
             self.on_event(returned)
         if self._sweep:
             self._sweep.cancel()

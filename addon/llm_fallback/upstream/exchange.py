@@ -2,28 +2,29 @@
 
     request -> rule -> target or its fallback, once -> faults -> attempts -> local reply or upstream's answer
 
-Nothing is buffered: what a provider sends is passed on as it comes, and more is asked for only when whoever
-takes the pieces is ready. A body that breaks ends in `End.BROKEN`, never in a clean end. Cancelling the wait
-for pieces cancels the attempt at once, and proves nothing about the provider.
+Nothing is buffered, unless a policy holds an answer until it is one: what a provider sends is passed on as it
+comes, and more is asked for only when whoever takes the pieces is ready. A body that breaks ends in
+`End.BROKEN`, never in a clean end. Cancelling the wait for pieces cancels the attempt at once, and proves
+nothing about the provider.
 """
 
 import asyncio
 from typing import Protocol
 
 from llm_fallback import cors, faults, local_replies, redirects
-from llm_fallback.balancing import hash_key, new_cookie
 from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Handled
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Outcome
-from llm_fallback.rewriting import OriginalRequest, Outgoing, Plan, is_well_formed, rewrite
-from llm_fallback.routing import Matched, Routed, choose_destination, find_route, find_target
+from llm_fallback.rewriting import OriginalRequest, is_well_formed
+from llm_fallback.routing import Matched, Routed, choose_destination, find_route
 from llm_fallback.selection import choose_target
 from llm_fallback.upstream.answers import Changes, End, Piece, local_pieces, upstream_head
-from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
+from llm_fallback.upstream.attempts import Answered, Shared, Watcher
 from llm_fallback.upstream.client import BodyBroken, UpstreamResponse
 from llm_fallback.upstream.defects import report
+from llm_fallback.upstream.dispatch import Dispatch, Sent
 
 
 class Observer(Watcher, Protocol):
@@ -47,13 +48,14 @@ class Exchange:
         self._matched = find_route(snapshot, request.host, self._facts)
         self._routed: Routed | None = None
         self._target: Target | None = None
-        self._attempts: Attempts | None = None
-        self._set_cookie: str | None = None
+        self._dispatch: Dispatch | None = None
+        self._sent: Sent | None = None
+        self._answered: Answered | None = None
         self._status: int | None = None
         self._flags: tuple[Flag, ...] = ()
         self._began = shared.clock()
         self._deadline: float | None = None
-        self._answered: Answered | None = None
+        self._progressed_at = 0.0
         self._is_over = False
 
     @property
@@ -66,6 +68,7 @@ class Exchange:
         if self._answered:
             return await self._more(self._answered)
         answer = await self._answer()
+        self._progressed_at = self._shared.clock()
         if isinstance(answer, LocalReply):
             self._status = answer.status
             self._flags += answer.flags
@@ -73,7 +76,8 @@ class Exchange:
             return local_pieces(answer, self._changes() if answer.is_changed_by_rules else None)
         self._answered = answer
         self._status = answer.response.status
-        start = answer.response.read_ready()
+        held = self._sent.held if self._sent else ()
+        start = b"".join((*held, answer.response.read_ready()))
         has_body = bool(start) or not answer.response.is_complete
         head = upstream_head(answer, self._changes(), has_body=has_body)
         return self._with_end([head, start] if start else [head], answer.response)
@@ -109,7 +113,7 @@ class Exchange:
             return LocalReply(200, headers=granted, is_changed_by_rules=False)
         if target is None:
             return local_replies.NO_SUCH_TARGET
-        return await self._attempt(self._matched, routed, target)
+        return await self._send(self._matched, routed, target)
 
     async def _choose_target(self, routed: Routed) -> Target | None:
         """The destination's target or its fallback, before the first attempt and for all of them."""
@@ -133,59 +137,48 @@ class Exchange:
             self._flags = decision.flags
         return reply
 
-    async def _attempt(self, matched: Matched, routed: Routed, target: Target) -> LocalReply | Answered:
+    async def _send(self, matched: Matched, routed: Routed, target: Target) -> LocalReply | Answered:
         route = matched.route
         if route.timeout_s is not None:
             self._deadline = self._shared.clock() + route.timeout_s
-        key = self._hash_key(target)
-        limits = Limits(route.retries, self._deadline)
-        self._attempts = Attempts(self._shared, target, limits, self._observer, hash_key=key)
-        self._mirror(matched, routed)
-        answer = await self._attempts.run(self._outgoing(matched, routed, target))
-        self._flags += self._attempts.flags
-        return answer
-
-    def _outgoing(self, matched: Matched, routed: Routed, target: Target) -> Outgoing:
-        fell_back = target is not routed.target
-        plan = Plan.of(matched.route, matched.match, routed.destination, fell_back=fell_back)
-        return rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
-
-    def _hash_key(self, target: Target) -> int | None:
-        policy = target.balancing.hash_policy
-        if policy is None:
-            return None
-        request = self._request
-        address = request.client.rpartition(":")[0].strip("[]")
-        key = hash_key(policy, headers=request.headers, query=self._facts.query, source_ip=address)
-        if key is None and (cookie := new_cookie(policy, client=request.client, proxy=request.proxy)):
-            self._set_cookie = cookie.header
-            return cookie.hash_key
-        return key
-
-    def _mirror(self, matched: Matched, routed: Routed) -> None:
-        for mirror in matched.route.mirrors:
-            if self._shared.rng.uniform(0, 100) < mirror.percent:
-                target = find_target(self._snapshot, mirror.destination, self._request.port)
-                if target is not None:
-                    copy = self._outgoing(matched, routed, target)
-                    self._shared.send_copy(target, copy, matched.route.timeout_s)
+        dispatch = self._dispatch = Dispatch(
+            self._shared, self._snapshot, self._request, self._facts, self._observer, deadline=self._deadline
+        )
+        if route.rescue and len(self._request.body) <= route.rescue.max_request_bytes:
+            sent = await dispatch.rescue(matched, routed, route.rescue)
+        else:
+            sent = await dispatch.send(matched, routed, target)
+        self._sent, self._target = sent, sent.target
+        self._flags += sent.flags
+        return sent.answer
 
     async def _more(self, answer: Answered) -> list[Piece]:
         try:
             async with asyncio.timeout(self._time_left()):
                 data = await answer.response.read()
-        except TimeoutError:  # the route's: the endpoint is not charged with what it has begun to answer
-            self._flags += (Flag.UPSTREAM_REQUEST_TIMEOUT,)
-            self._finish()
-            return [End.BROKEN]
+        except TimeoutError:
+            return self._cut_for_time(answer)
         except BodyBroken:
             self._flags += (Flag.UPSTREAM_CONNECTION_TERMINATION,)
-            if self._attempts:
-                self._attempts.charge(answer.endpoint, Outcome(503, local_origin=True))
+            self._charge(answer, Outcome(503, local_origin=True))
             rest = answer.response.read_rest()
             self._finish()
             return [rest, End.BROKEN] if rest else [End.BROKEN]
+        if self._sent and self._sent.gate and self._sent.gate.follow(data):
+            self._progressed_at = self._shared.clock()
         return self._with_end([data] if data else [], answer.response)
+
+    def _cut_for_time(self, answer: Answered) -> list[Piece]:
+        """End an answer that has begun: the rule's time is up, which proves nothing, or it has stalled."""
+        self._flags += (Flag.UPSTREAM_REQUEST_TIMEOUT,)
+        if self._deadline is None or self._shared.clock() < self._deadline:
+            self._charge(answer, Outcome(504, local_origin=True))
+        self._finish()
+        return [End.BROKEN]
+
+    def _charge(self, answer: Answered, outcome: Outcome) -> None:
+        if self._sent and self._sent.charge:
+            self._sent.charge(answer.endpoint, outcome)
 
     def _with_end(self, pieces: list[Piece], response: UpstreamResponse) -> list[Piece]:
         if response.is_complete:
@@ -194,15 +187,24 @@ class Exchange:
         return pieces
 
     def _time_left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - self._shared.clock())
+        """Until the rule's time is up, or a policy takes the silence for a stall."""
+        moments = [] if self._deadline is None else [self._deadline]
+        if self._sent and self._sent.stall_s is not None:
+            moments.append(self._progressed_at + self._sent.stall_s)
+        return max(0.0, min(moments) - self._shared.clock()) if moments else None
 
     def _changes(self) -> Changes | None:
         if self._matched is None:
             return None
-        destination = self._routed.destination if self._routed else None
         # Istio's chain has the fault filter before the one for CORS, which therefore sees no aborted request.
         is_aborted = Flag.FAULT_INJECTED in self._flags
-        return Changes(self._matched, None if is_aborted else self._facts, destination, self._set_cookie)
+        return Changes(
+            self._matched,
+            None if is_aborted else self._facts,
+            self._routed.destination if self._routed else None,
+            self._dispatch.set_cookie if self._dispatch else None,
+            self._sent.marks if self._sent else (),
+        )
 
     def _finish(self) -> None:
         """Let go of the connection and say what happened, before the last pieces go out."""
@@ -216,7 +218,7 @@ class Exchange:
             self._matched.route.name if self._matched else "no route",
             str(self._target or "nowhere"),
             str(chosen) if self._target is not chosen else None,
-            tuple(self._attempts.made) if self._attempts else (),
+            self._dispatch.made if self._dispatch else (),
             self._status,
             local_replies.in_order(self._flags),
             self._shared.clock() - self._began,

@@ -18,7 +18,7 @@ _SUFFIX = "-shadow"
 
 
 def as_copy(outgoing: Outgoing, target: Target) -> Outgoing:
-    """The request with Envoy's mark in its Host header; an LLM provider gets its own name, or would refuse it."""
+    """The request with Envoy's mark in its Host header; an LLM provider gets its own name instead."""
     if target.provider:
         return outgoing
     host = next((value for name, value in outgoing.headers if name.lower() == "host"), "")
@@ -30,10 +30,11 @@ async def send_copy(shared: Shared, target: Target, outgoing: Outgoing, timeout_
     """Send the copy and read its answer to the end."""
     deadline = None if timeout_s is None else shared.clock() + timeout_s
     attempts = Attempts(shared, target, Limits(_ONCE, deadline), _Unwatched())
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            answer = await attempts.run(as_copy(outgoing, target))
-            if isinstance(answer, Answered):
+    answer = await attempts.run(as_copy(outgoing, target))
+    if isinstance(answer, Answered):
+        left = None if deadline is None else max(0.0, deadline - shared.clock())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
                 await _drain(answer)
 
 

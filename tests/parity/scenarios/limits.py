@@ -3,8 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.parity.scenario import Ask, Begin, Burst, Fault, Release, Request, Say, Scenario, Service
-from tests.parity.scenarios.common import alone, ask, one, outlier, route
+from tests.parity.scenario import (
+    Ask,
+    Begin,
+    Burst,
+    Fault,
+    Pause,
+    Release,
+    Request,
+    Say,
+    Scenario,
+    Service,
+    Step,
+)
+from tests.parity.scenarios.common import alone, ask, one, outlier, route, several
 
 
 def _pool(**limits: Any) -> dict[str, Any]:
@@ -39,8 +51,23 @@ def _overflow() -> Iterator[Scenario]:
     yield route(
         "one-request-per-connection", {}, Ask(3), policy=_pool(maxRequestsPerConnection=1), keep_alive=True
     )
+    queue = _pool(maxConnections=1)
+    ejected = (Begin(2, waiting=1), Say(500), Release(), Ask())
+    yield route("pending-outlive-the-ejection", {}, *ejected, policy=queue, outlier=outlier(1))
+    reset = (Begin(3, waiting=2), Say((Fault.RESET, 200)), Release(), Ask())
+    yield route("pending-outlive-a-reset", {}, *reset, policy=queue, outlier=outlier(9))
+    yield route("pending-and-timeout", {"timeout": "300ms"}, *_timed_out(), policy=queue, outlier=outlier(9))
+    two = {**queue, "loadBalancer": {"simple": "ROUND_ROBIN"}}
+    yield several("max-connections-of-two", 2, outlier(0), Begin(2), Release(), Ask(2), policy=two)
+    yield several("pending-of-two", 2, outlier(0), Begin(4, waiting=2), Release(), Ask(2), policy=two)
+    requests = {**_pool(http2MaxRequests=3), "loadBalancer": {"simple": "ROUND_ROBIN"}}
+    yield several("max-requests-of-two", 2, outlier(1), Begin(5), Release(), Ask(2), policy=requests)
     get = Request(method="GET")
     yield route("overflow-get", {}, Begin(3, get, waiting=1), Release(), policy=narrow)
+
+
+def _timed_out() -> tuple[Step, ...]:
+    return (Begin(2, waiting=1), Pause(0.5), Release(), Ask())
 
 
 def _faults() -> Iterator[Scenario]:

@@ -25,7 +25,7 @@ def _balancers() -> Iterator[Scenario]:
     yield several("round-robin", 3, outlier(0), Ask(12), Say(500), Ask(6), **counted)
     yield several("round-robin-thresholds", 3, outlier(2), Say(500), Ask(3), Ask(3), Ask(2), **counted)
     one_out = (Say(500, endpoint=1), Ask(3), Ask(12))
-    yield several("round-robin-with-one-out", 3, outlier(1), *one_out, free_choice=True, **counted)
+    yield several("round-robin-with-one-out", 3, outlier(1), *one_out, free_choice=True, policy=_ROUND_ROBIN)
     barred = outlier(1, maxEjectionPercent=34)
     yield several(
         "round-robin-with-one-barred", 3, barred, Say(500), Ask(3), Ask(12), free_choice=True, **counted
@@ -35,6 +35,9 @@ def _balancers() -> Iterator[Scenario]:
     yield several("round-robin-all-return", 2, back, *steps, **counted)
     retries = {"retries": {"attempts": 2, "retryOn": "503"}}
     yield several("round-robin-retries", 3, outlier(0), Say(503), Ask(4), route=retries, **counted)
+    weighted = Service(endpoints=2, weights=(3, 1), policy=_ROUND_ROBIN)
+    chosen: dict[str, Any] = {"free_choice": True, "by_endpoint": True}
+    yield Scenario(name="round-robin-weights", primary=weighted, steps=(Ask(16),), **chosen)
     for name in ("RANDOM", "LEAST_REQUEST"):
         policy = {"loadBalancer": {"simple": name}}
         yield several(

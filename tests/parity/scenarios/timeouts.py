@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.parity.scenario import Ask, Begin, Fault, HangUp, Pause, Release, Say, Scenario
+from tests.parity.scenario import Ask, Begin, Burst, Fault, HangUp, Pause, Release, Say, Scenario
 from tests.parity.scenarios.common import ask, one, outlier, route, several, split
 
 SHORT = "300ms"
@@ -84,9 +84,36 @@ def _hang_ups() -> Iterator[Scenario]:
     yield route("hang-up-resets-nothing", {}, *ask(500), *leave, *ask(500), Ask(), outlier=outlier(2))
     yield one("hang-up-keeps-the-fallback", outlier(1), *ask(500), *leave, Ask(2))
     backoff = _retries("503", 3, backoff="60s")
+    quick = {"connectionPool": {"tcp": {"connectTimeout": "300ms"}}}
+    connecting = (Say(Fault.BLACKHOLE), Begin(1, waiting=1), HangUp(), Pause(0.6), *ask(200))
+    yield route("hang-up-while-connecting", {}, *connecting, outlier=outlier(1), policy=quick)
+    body = (Say(Fault.STALL), Begin(held=False), Pause(0.1), HangUp(), *ask(200))
+    yield route("hang-up-in-the-body", {}, *body, outlier=outlier(1))
+    yield route("hang-up-in-the-body-split", {}, *body, outlier=split(1, 1))
+    waiting = (Say(503), Begin(held=False), Pause(0.1), HangUp(), Pause(0.1), *ask(200))
+    yield route("hang-up-while-backing-off", backoff, *waiting, outlier=outlier(2))
     yield route(
         "hang-up-of-many", backoff, Begin(4), HangUp(), Pause(0.1), Release(), Ask(), outlier=outlier(1)
     )
 
 
-GROUPS = (_route_timeouts, _per_try, _connecting, _hang_ups)
+def _at_once() -> Iterator[Scenario]:
+    held = (Begin(3), Pause(0.5), Release())
+    limited = {"timeout": SHORT}
+    yield route("timeouts-at-once", limited, *held, *ask(200), outlier=outlier(4))
+    yield route("timeouts-at-once-eject", limited, *held, Ask(), outlier=outlier(3))
+    late = (Begin(), *ask(500), Pause(0.5), Release(), Ask())
+    yield one("timeout-after-the-ejection", outlier(1), *late, route=limited)
+    tries = _retries("5xx", 1, perTryTimeout=SHORT)
+    yield route("per-try-timeouts-at-once", tries, Begin(2), Pause(0.2), Say(200), Pause(0.6), Release())
+    script = Say((503, 503, 503, 200))
+    yield route("retries-at-once", _retries("503", 3), script, Burst(3), outlier=outlier(9))
+    yield route("retries-at-once-eject", _retries("503", 1), Say(503), Burst(3), Ask(), outlier=outlier(3))
+    yield one(
+        "retries-at-once-with-fallback", outlier(2), Say(503), Burst(3), Ask(2), route=_retries("503", 1)
+    )
+    refused = (Say(Fault.REFUSE), Begin(3), Release(), Ask())
+    yield route("refusals-at-once", {}, *refused, outlier=outlier(9))
+
+
+GROUPS = (_route_timeouts, _per_try, _connecting, _hang_ups, _at_once)

@@ -1,15 +1,11 @@
 """What is written for others: gateways, and workloads that the proxy does not stand for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_fallback.config.checks.configuration import Configuration
-from llm_fallback.config.compile.conditions import llm_match, matches
-from llm_fallback.config.documents import Path
+from llm_fallback.config.checks.configuration import Configuration, WrittenRules
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.config.validate import Written
-from llm_fallback.resources.httpmatch import HTTPMatchRequest
-from llm_fallback.resources.llmroute import LLMMatch
 from llm_fallback.resources.names import MESH
 
 _OTHERS = "is for other workloads: it has no effect here"
@@ -29,15 +25,10 @@ def routes_are_for_sidecars(configuration: Configuration) -> Iterator[Finding]:
 
 def rules_are_for_the_workload(configuration: Configuration) -> Iterator[Finding]:
     """A rule all of whose alternatives are for others is left out, as Istio does."""
-    labels = configuration.workload or {}
-    for written in configuration.virtual_services:
-        for index, rule in enumerate(written.resource.spec.http):
-            if matches(written, index, rule, labels) is None:
-                yield _for_others(configuration, written, ("spec", "http", index), rule.match)
-    for llm_route in configuration.llm_routes:
-        for index, llm_rule in enumerate(llm_route.resource.spec.rules):
-            if llm_match(llm_route, index, llm_rule, labels) is None:
-                yield _for_others(configuration, llm_route, ("spec", "rules", index), llm_rule.matches)
+    for rules in configuration.routes:
+        for index, alternatives in enumerate(rules.matches):
+            if alternatives is None:
+                yield _for_others(configuration, rules, index)
 
 
 def selectors_select_the_workload(configuration: Configuration) -> Iterator[Finding]:
@@ -60,13 +51,9 @@ def selectors_select_the_workload(configuration: Configuration) -> Iterator[Find
             yield written.finding(path, _OTHERS, _SET_IT, "not-for-us", Severity.INFO)
 
 
-def _for_others(
-    configuration: Configuration,
-    written: Written[Any],
-    path: Path,
-    alternatives: Sequence[HTTPMatchRequest | LLMMatch],
-) -> Finding:
-    ours = [entry for entry in alternatives if not entry.gateways or MESH in entry.gateways]
+def _for_others(configuration: Configuration, rules: WrittenRules, index: int) -> Finding:
+    written, path = rules.written, (*rules.path, index)
+    ours = [entry for entry in rules.conditions[index] if not entry.gateways or MESH in entry.gateways]
     if not ours:
         return written.finding(path, _GATEWAYS, "", "not-for-us", Severity.INFO)
     if configuration.workload is None and any(entry.source_labels for entry in ours):

@@ -4,16 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from llm_fallback.config.checks.names import Names
 from llm_fallback.config.collection import Collection
+from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.compile.policies import Rules
+from llm_fallback.config.compile.rescue import Policies
 from llm_fallback.config.compile.services import services
 from llm_fallback.config.documents import Path
+from llm_fallback.config.routes import Match
 from llm_fallback.config.snapshot import Service, Target
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule, LLMRoute, VirtualService
 from llm_fallback.resources.destinationrule import OutlierDetection, PortTrafficPolicy, TrafficPolicy
+from llm_fallback.resources.httpmatch import HTTPMatchRequest
+from llm_fallback.resources.llmroute import LLMMatch
 from llm_fallback.resources.virtualservice import Destination
 
 
@@ -31,6 +37,17 @@ class WrittenPolicy:
         yield self.path, self.policy
         for index, entry in enumerate(self.policy.port_level_settings):
             yield (*self.path, "portLevelSettings", index), entry
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRules:
+    """The rules of a VirtualService or LLMRoute, and what is compiled of their matches."""
+
+    written: Written[Any]
+    path: Path
+    conditions: Sequence[Sequence[HTTPMatchRequest | LLMMatch]]
+    matches: Sequence[tuple[Match, ...] | None]
+    """Of each rule; empty if it takes every request, None if it is for others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +71,21 @@ class Configuration:
         return tuple(w for w in self.collection.llm_routes if w.resource.spec.is_for_sidecars)
 
     @cached_property
+    def routes(self) -> tuple[WrittenRules, ...]:
+        """The rules of both."""
+        labels = self.workload or {}
+        found = []
+        for written in self.virtual_services:
+            http = written.resource.spec.http
+            compiled = [matches(written, index, rule, labels) for index, rule in enumerate(http)]
+            found.append(WrittenRules(written, ("spec", "http"), [rule.match for rule in http], compiled))
+        for llm_route in self.llm_routes:
+            rules = llm_route.resource.spec.rules
+            compiled = [llm_match(llm_route, index, rule, labels) for index, rule in enumerate(rules)]
+            found.append(WrittenRules(llm_route, ("spec", "rules"), [r.matches for r in rules], compiled))
+        return tuple(found)
+
+    @cached_property
     def services(self) -> dict[str, Service]:
         """Every host that can be called, with its targets."""
         return services(self.collection, self.workload)
@@ -62,6 +94,11 @@ class Configuration:
     def rules(self) -> Rules:
         """What DestinationRules say."""
         return Rules(self.collection, self.workload)
+
+    @cached_property
+    def rescues(self) -> Policies:
+        """Which requests are rescued."""
+        return Policies(self.collection)
 
     @cached_property
     def policies(self) -> tuple[WrittenPolicy, ...]:

@@ -8,6 +8,7 @@ from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
+from llm_fallback.resources.llmfallbackpolicy import TargetKind
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
 from llm_fallback.resources.virtualservice import Destination, Fallback
 
@@ -18,6 +19,7 @@ class _Use:
 
     written: Written[VirtualService]
     path: Path
+    rule: str
     destination: Destination
     fallback: Fallback
 
@@ -27,11 +29,15 @@ class _Use:
 
 
 def fallbacks_can_act(configuration: Configuration) -> Iterator[Finding]:
-    """A fallback needs a destination that can be without healthy endpoints: something has to eject them."""
+    """A fallback needs a destination that can be without healthy endpoints, or requests that are rescued."""
     for use in _uses(configuration):
         host = use.destination.host
         targets = configuration.targets(use.destination)
-        if host in configuration.collection.broken_rule_hosts or not targets:
+        if (
+            host in configuration.collection.broken_rule_hosts
+            or not targets
+            or _is_rescued(configuration, use)
+        ):
             continue
         if all(target.endpoints and target.outlier is None for target in targets):
             yield use.written.finding(
@@ -116,7 +122,13 @@ def _uses(configuration: Configuration) -> Iterator[_Use]:
             for j, entry in enumerate(rule.route):
                 if entry.fallback and (entry.weight or len(rule.route) == 1):
                     path: Path = ("spec", "http", i, "route", j, "fallback")
-                    yield _Use(written, path, entry.destination, entry.fallback)
+                    yield _Use(written, path, rule.name, entry.destination, entry.fallback)
+
+
+def _is_rescued(configuration: Configuration, use: _Use) -> bool:
+    rescues = configuration.rescues
+    own = rescues.of_rule(TargetKind.VIRTUAL_SERVICE, use.written, use.rule)
+    return (own or rescues.of_host(use.destination.host)) is not None
 
 
 def _how_to_detect(configuration: Configuration, host: str) -> str:

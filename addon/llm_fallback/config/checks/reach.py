@@ -3,14 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llm_fallback.config.checks.configuration import Configuration
-from llm_fallback.config.compile.conditions import llm_match, matches
+from llm_fallback.config.checks.configuration import Configuration, WrittenRules
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Finding, Severity
 from llm_fallback.config.routes import Match, MatchType, StringMatch
 from llm_fallback.config.validate import Written
-
-type _Alternatives = tuple[Match, ...] | None
 
 
 def weights_send_somewhere(configuration: Configuration) -> Iterator[Finding]:
@@ -33,19 +30,15 @@ def weights_send_somewhere(configuration: Configuration) -> Iterator[Finding]:
 
 def rules_can_be_reached(configuration: Configuration) -> Iterator[Finding]:
     """The first rule that matches takes the request: those after one that takes all get none."""
-    labels = configuration.workload or {}
-    for written in configuration.virtual_services:
-        rules = [matches(written, i, rule, labels) for i, rule in enumerate(written.resource.spec.http)]
-        yield from _unreached(written, ("spec", "http"), rules)
-    for llm_route in configuration.llm_routes:
-        rules = [llm_match(llm_route, i, r, labels) for i, r in enumerate(llm_route.resource.spec.rules)]
-        yield from _unreached(llm_route, ("spec", "rules"), rules)
+    for rules in configuration.routes:
+        yield from _unreached(rules)
 
 
-def _unreached(written: Written[Any], path: Path, rules: Sequence[_Alternatives]) -> Iterator[Finding]:
+def _unreached(rules: WrittenRules) -> Iterator[Finding]:
+    written, path = rules.written, rules.path
     taken = _Taken()
     takes_all: int | None = None
-    for index, alternatives in enumerate(rules):
+    for index, alternatives in enumerate(rules.matches):
         if alternatives is None:
             continue  # for somebody else
         if takes_all is not None:

@@ -1,7 +1,7 @@
 """From written matches to compiled ones. What Istio decides at configuration time is decided here.
 
-An alternative for another gateway or another workload's labels is left out; a rule all of whose alternatives are
-left out is no rule of this proxy's.
+An alternative for another gateway or another workload's labels is left out; a rule all of whose alternatives
+are left out is no rule of this proxy's.
 """
 
 from collections.abc import Mapping

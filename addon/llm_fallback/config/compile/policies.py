@@ -1,7 +1,7 @@
 """What DestinationRules say for a host, port and subset, as Istio merges them.
 
-A port's entry replaces the rule's policy whole. A subset's policy then overrides it block by block, and a port's
-entry within the subset's policy replaces all blocks again.
+A port's entry replaces the rule's policy whole. A subset's policy then overrides it block by block, and a
+port's entry within the subset's policy replaces all blocks again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class Rules:
         self._rules = {host: _host_rule(specs) for host, specs in by_host.items()}
 
     def of_host(self, host: str) -> HostRule:
-        """The rule of a host: its own, or the longest wildcard's; a provider's generated one unless it says."""
+        """The rule of a host: its own, the longest wildcard's, or the one generated for a provider."""
         owner = self._owners.get(host)
         rule = self._rules.get(host) or self._wildcard(host)
         if owner and not (rule and owner.resource.has_custom_destination_rule):

@@ -1,13 +1,17 @@
 """From VirtualServices and LLMRoutes to the rules of each host: what Istio generates as routes."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from llm_fallback.config.collection import Collection
 from llm_fallback.config.compile.actions import action, cors, fault, headers, mirrors, retries, rewrite
 from llm_fallback.config.compile.conditions import llm_match, matches
+from llm_fallback.config.compile.rescue import Policies
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Destination, Match, Route, RouteDestination, VirtualHost
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
+from llm_fallback.resources.llmfallbackpolicy import TargetKind
 from llm_fallback.resources.llmroute import BackendRef
 from llm_fallback.resources.virtualservice import HTTPRoute
 
@@ -21,12 +25,13 @@ def virtual_hosts(
 
     `described` are the hosts that have a service; `workload` holds the labels of the workload that asks.
     """
+    policies = Policies(collection)
     found: dict[str, VirtualHost] = {}
     wildcards: dict[str, VirtualHost] = {}
     for written in collection.virtual_services:
         if not written.resource.spec.is_for_sidecars:
             continue
-        rules = VirtualHost(written.document.name, _routes(written, workload))
+        rules = VirtualHost(written.document.name, _routes(written, workload, policies))
         for host in written.resource.spec.hosts:
             if host.startswith("*"):
                 wildcards.setdefault(host[1:], rules)
@@ -34,12 +39,19 @@ def virtual_hosts(
                 found.setdefault(host, rules)
     for llm_route in collection.llm_routes:
         if llm_route.resource.spec.is_for_sidecars:
-            rules = VirtualHost(llm_route.document.name, _llm_routes(llm_route, workload))
+            rules = VirtualHost(llm_route.document.name, _llm_routes(llm_route, workload, policies))
             found.setdefault(llm_route.resource.spec.host, rules)
     for host in described:
-        if host not in found:
-            found[host] = _wildcard_rules(host, wildcards) or _own_rules(host)
+        rules = found.get(host) or _wildcard_rules(host, wildcards) or _own_rules(host)
+        found[host] = _with_policy(rules, policies.of_host(host))
     return found, wildcards
+
+
+def _with_policy(rules: VirtualHost, policy: RescuePolicy | None) -> VirtualHost:
+    """The rules of a provider's host, whose policy is for those that have none of their own."""
+    if policy is None:
+        return rules
+    return replace(rules, routes=tuple(replace(r, rescue=r.rescue or policy) for r in rules.routes))
 
 
 def _wildcard_rules(host: str, wildcards: Mapping[str, VirtualHost]) -> VirtualHost | None:
@@ -54,12 +66,14 @@ def _own_rules(host: str) -> VirtualHost:
     return VirtualHost("default", (Route("default", "generated", (RouteDestination(Destination(host)),)),))
 
 
-def _routes(written: Written[VirtualService], workload: Labels) -> tuple[Route, ...]:
+def _routes(written: Written[VirtualService], workload: Labels, policies: Policies) -> tuple[Route, ...]:
     found: list[Route] = []
     for index, rule in enumerate(written.resource.spec.http):
         alternatives = matches(written, index, rule, workload)
         if alternatives is not None:
-            found.append(_route(written, index, rule, alternatives))
+            route = _route(written, index, rule, alternatives)
+            policy = policies.of_rule(TargetKind.VIRTUAL_SERVICE, written, rule.name)
+            found.append(replace(route, rescue=policy))
     return tuple(found)
 
 
@@ -82,7 +96,7 @@ def _route(
     )
 
 
-def _llm_routes(written: Written[LLMRoute], workload: Labels) -> tuple[Route, ...]:
+def _llm_routes(written: Written[LLMRoute], workload: Labels, policies: Policies) -> tuple[Route, ...]:
     found: list[Route] = []
     for index, rule in enumerate(written.resource.spec.rules):
         alternatives = llm_match(written, index, rule, workload)
@@ -91,7 +105,9 @@ def _llm_routes(written: Written[LLMRoute], workload: Labels) -> tuple[Route, ..
             place = f"{written.document.file}:{written.document.line(('spec', 'rules', index))}"
             source = f"{place} {written.document.name}"
             destinations = _backends(rule.backend_refs)
-            found.append(Route(name, source, destinations, alternatives, llm_rule=rule.name or None))
+            route = Route(name, source, destinations, alternatives, llm_rule=rule.name or None)
+            policy = policies.of_rule(TargetKind.LLM_ROUTE, written, rule.name)
+            found.append(replace(route, is_weighted=len(rule.backend_refs) > 1, rescue=policy))
     return tuple(found)
 
 

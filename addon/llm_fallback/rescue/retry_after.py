@@ -24,8 +24,8 @@ _EPOCH = 1_000_000_000  # a number as large as this is a moment, not a wait
 def wait_s(header: Header, *, wall_time: float) -> float | None:
     """Seconds that the response headers ask to wait; None if they ask for nothing.
 
-    Read are `retry-after-ms`, `retry-after` (seconds or a date), and the reset headers of limits that are used up.
-    `wall_time` is in seconds since 1970.
+    Read are `retry-after-ms`, `retry-after` (seconds or a date), and the reset headers of limits that are used
+    up. `wall_time` is in seconds since 1970.
     """
     milliseconds = _number(header("retry-after-ms"))
     if milliseconds is not None:

@@ -68,7 +68,9 @@ class AnswerGate:
         if is_cut:
             return self._counted(Verdict.CUT)
         if not self.is_stream:
-            return self._judged(completions.of_answer(b"".join(self._body))) if self._is_json else Verdict.GOOD
+            return (
+                self._judged(completions.of_answer(b"".join(self._body))) if self._is_json else Verdict.GOOD
+            )
         if not self._has_content:
             return self._counted(Verdict.EMPTY)
         if not self._has_end or self._parser.is_inside_event:

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from llm_fallback.answer_gate import Verdict
 from llm_fallback.config.rescue import Link, RescuePolicy
+from llm_fallback.rescue.gate import Verdict
 from llm_fallback.retry import Failure
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})

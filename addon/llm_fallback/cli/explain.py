@@ -1,0 +1,170 @@
+"""`llm-fallback explain`: what would happen to one request, and why."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+from llm_fallback.cli.check import add_files, write
+from llm_fallback.config import Severity, Snapshot, load
+from llm_fallback.config.snapshot import TargetKey
+from llm_fallback.explanation import as_data, as_text, explain
+from llm_fallback.rewriting import Headers, OriginalRequest
+
+_DESCRIPTION = """\
+Say what would happen to a request, and why: the rule it falls under, those it does not, its target, its
+fallback, what would be sent, and the limits in force. Nothing is sent, and credentials are not shown.
+
+  llm-fallback explain --url http://api.example.com/v1/chat/completions --body '{"messages": []}'
+  llm-fallback explain --url http://api.example.com/ --header 'user-type: subscriber' --eject api.example.com
+
+docs/explain.md explains the JSON of -o json. Exit status: 0 if there is an answer, 1 if the configuration has
+errors, 2 for bad usage."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PLACE = re.compile(r"(?P<host>\[[^]/]*\]|[^:/]+)(?::(?P<port>\d+))?(?:/(?P<subset>.+))?")
+_MAX_WIDTH = 120
+
+
+class _BadUsage(Exception):  # noqa: N818 - it is what argparse calls it
+    """One sentence about an argument."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "explain",
+        help="say what would happen to a request, and why",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_files(parser)
+    parser.add_argument("--url", required=True, metavar="URL", help="what the client asks for")
+    parser.add_argument("--method", default="POST", metavar="METHOD", help="default: POST")
+    parser.add_argument("--header", dest="headers", default=[], action="append", metavar="'NAME: VALUE'")
+    parser.add_argument("--body", default="", metavar="TEXT", help="the body, or @FILE with it")
+    parser.add_argument(
+        "--eject",
+        dest="ejected",
+        default=[],
+        action="append",
+        metavar="HOST[:PORT][/SUBSET]",
+        help="as if all endpoints of a host, or of one port or subset, were ejected",
+    )
+    parser.add_argument(
+        "--workload", default="", metavar="LABELS", help="of the workload that asks, such as app=sleep"
+    )
+    parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
+    parser.set_defaults(run=lambda options: _run(options, parser.error))
+
+
+def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
+    try:
+        request, workload = _request(options), _labels(options.workload)
+    except _BadUsage as problem:
+        refuse(str(problem))
+    loaded = load(options.files or [Path("config")], os.environ, workload, stdin=sys.stdin.buffer)
+    if loaded.snapshot is None:
+        with redirect_stdout(sys.stderr):
+            write([finding for finding in loaded.findings if finding.severity is Severity.ERROR])
+        return 1
+    try:
+        ejected = {key for place in options.ejected for key in _targets(loaded.snapshot, place)}
+    except _BadUsage as problem:
+        refuse(str(problem))
+    told = explain(loaded.snapshot, request, is_ejected=lambda target, _: target.key in ejected)
+    if options.output == "json":
+        sys.stdout.write(json.dumps(as_data(told), indent=2) + "\n")
+    else:
+        width = min(shutil.get_terminal_size((100, 24)).columns, _MAX_WIDTH)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(
+            as_text(told, width=width).encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        )
+    return 0
+
+
+def _request(options: argparse.Namespace) -> OriginalRequest:
+    url = _url(options.url)
+    path = url.path + (f"?{url.query}" if url.query else "")
+    return OriginalRequest(
+        options.method,
+        url.hostname or "",
+        url.port or _DEFAULT_PORTS[url.scheme],
+        path or "/",
+        _headers(options.headers),
+        _body(options.body),
+        url.scheme,
+    )
+
+
+def _url(written: str) -> SplitResult:
+    """The URL's parts. What is said of a bad one does not quote it: it may hold a key."""
+    try:
+        url = urlsplit(written)
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if url.scheme not in _DEFAULT_PORTS or not url.hostname or port == 0:
+        raise _BadUsage(
+            "--url: not a URL; write it whole, such as http://api.example.com/v1/chat/completions"
+        )
+    if "@" in url.netloc:
+        raise _BadUsage("--url: it names a user; write --header 'Authorization: ...' instead")
+    return url
+
+
+def _headers(written: Sequence[str]) -> Headers:
+    pairs = [field.partition(":") for field in written]
+    for number, (name, colon, _) in enumerate(pairs, 1):
+        if not colon or not name.strip():
+            raise _BadUsage(f"--header: number {number} is not a header; write 'Name: value'")
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _body(written: str) -> bytes:
+    if not written.startswith("@"):
+        return written.encode("utf-8", "surrogateescape")
+    try:
+        return Path(written[1:]).read_bytes()
+    except OSError as error:
+        raise _BadUsage(f"--body: {written[1:]} cannot be read ({error.strerror})") from None
+
+
+def _labels(written: str) -> dict[str, str] | None:
+    if not written:
+        return None
+    pairs = [part.partition("=") for part in written.split(",")]
+    if not all(name.strip() and equals for name, equals, _ in pairs):
+        raise _BadUsage(f"--workload: {written!r} is not a list of labels; write app=sleep,version=v1")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _targets(snapshot: Snapshot, place: str) -> list[TargetKey]:
+    """The targets that `HOST[:PORT][/SUBSET]` means."""
+    parts = _PLACE.fullmatch(place)
+    if parts is None:
+        raise _BadUsage(f"--eject: {place!r} is not HOST[:PORT][/SUBSET]")
+    host, port, subset = parts["host"].lower(), parts["port"], parts["subset"]
+    service = snapshot.services.get(host)
+    if service is None:
+        near = get_close_matches(host, snapshot.services, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise _BadUsage(f"--eject: no LLMProvider or ServiceEntry describes {host}{hint}")
+    found = [
+        target.key
+        for target in service.targets.values()
+        if port in (None, str(target.port)) and subset in (None, target.subset)
+    ]
+    if not found:
+        known = ", ".join(map(str, service.targets.values()))
+        raise _BadUsage(f"--eject: {place} is none of the targets of {host}: {known}")
+    return found

@@ -1,0 +1,1 @@
+"""Decisions beyond the mesh: which failures are rescued, by whom, and what counts as an answer. Pure."""

@@ -1,0 +1,163 @@
+"""Sending a request where its rule leads: to the one target that was chosen or, with a policy, who answers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from llm_fallback.balancing import hash_key, new_cookie
+from llm_fallback.config.rescue import RescuePolicy
+from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.events import Attempted
+from llm_fallback.local_replies import Flag, LocalReply
+from llm_fallback.matching import RequestFacts
+from llm_fallback.outlier import Endpoint, Outcome
+from llm_fallback.rescue.failures import in_order
+from llm_fallback.rescue.gate import AnswerGate
+from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, Plan, rewrite
+from llm_fallback.routing import Matched, Routed, find_target
+from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
+from llm_fallback.upstream.legs import Candidate, Committed
+from llm_fallback.upstream.rescue import Rescue
+
+_NO_RETRY = ("x-should-retry", "false")  # the official SDKs heed it
+
+
+class _Tries(Protocol):
+    @property
+    def made(self) -> list[Attempted]:
+        """The attempts so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of it: the answer, whose it is, and what is known of it besides.
+
+    `held` is what has been read of the body; `gate` follows the rest, in which there may be silence for
+    `stall_s`; `charge` counts what becomes of it. `marks` are headers of ours for the answer.
+    """
+
+    answer: LocalReply | Answered
+    target: Target | None
+    flags: tuple[Flag, ...] = ()
+    held: tuple[bytes, ...] = ()
+    gate: AnswerGate | None = None
+    stall_s: float | None = None
+    charge: Callable[[Endpoint, Outcome], None] | None = None
+    marks: Headers = ()
+
+
+class Dispatch:
+    """Sends one request; `deadline` is that of its rule."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        snapshot: Snapshot,
+        request: OriginalRequest,
+        facts: RequestFacts,
+        watcher: Watcher,
+        *,
+        deadline: float | None,
+    ) -> None:
+        self.set_cookie: str | None = None
+        self._shared = shared
+        self._snapshot = snapshot
+        self._request = request
+        self._facts = facts
+        self._watcher = watcher
+        self._deadline = deadline
+        self._tries: _Tries | None = None
+
+    @property
+    def made(self) -> tuple[Attempted, ...]:
+        """The attempts so far."""
+        return tuple(self._tries.made) if self._tries else ()
+
+    async def send(self, matched: Matched, routed: Routed, target: Target) -> Sent:
+        """Attempts at one target, all of them, as the mesh has it."""
+        limits = Limits(matched.route.retries, self._deadline)
+        key = self._hash_key(target)
+        attempts = self._tries = Attempts(self._shared, target, limits, self._watcher, hash_key=key)
+        self._mirror(matched, routed)
+        answer = await attempts.run(self._outgoing(matched, routed, target))
+        return Sent(answer, target, attempts.flags, charge=attempts.charge)
+
+    async def rescue(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Sent:
+        """Attempts at one target after another, until one has an answer."""
+        deadline = self._shared.clock() + policy.deadline_s
+        rescue = self._tries = Rescue(
+            self._shared,
+            policy,
+            self._candidates(matched, routed, policy),
+            matched.route.retries,
+            self._watcher,
+            deadline=deadline if self._deadline is None else min(deadline, self._deadline),
+        )
+        self._mirror(matched, routed)
+        self._shared.budget.requests += 1
+        try:
+            answer = await rescue.run()
+        finally:
+            self._shared.budget.requests -= 1
+        spent = (_NO_RETRY,) if rescue.is_spent else ()
+        if isinstance(answer, LocalReply):
+            return Sent(answer, rescue.last_target, marks=spent)
+        return self._sent(answer, rescue, policy, spent)
+
+    def _sent(self, answer: Committed, rescue: Rescue, policy: RescuePolicy, spent: Headers) -> Sent:
+        leg = answer.leg
+        marks = (*spent, *_substitution(policy, leg.target, rescue))
+        flags = leg.attempts.flags
+        stall_s = policy.limits.stall_s if answer.gate else None
+        return Sent(
+            answer.answered, leg.target, flags, answer.held, answer.gate, stall_s, leg.attempts.charge, marks
+        )
+
+    def _candidates(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Iterator[Candidate]:
+        """The destination's target, its fallback, and the chain, each once."""
+        links = in_order(policy.chain, self._shared.rng)
+        further = (find_target(self._snapshot, link.destination, self._request.port) for link in links)
+        for target in dict.fromkeys((routed.target, routed.fallback, *further)):
+            if target is not None:
+                outgoing = partial(self._outgoing, matched, routed, target)
+                yield Candidate(target, outgoing, self._hash_key(target))
+
+    def _outgoing(self, matched: Matched, routed: Routed, target: Target) -> Outgoing:
+        fell_back = target is not routed.target
+        plan = Plan.of(matched.route, matched.match, routed.destination, fell_back=fell_back)
+        return rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
+
+    def _hash_key(self, target: Target) -> int | None:
+        policy = target.balancing.hash_policy
+        if policy is None:
+            return None
+        request = self._request
+        address = request.client.rpartition(":")[0].strip("[]")
+        key = hash_key(policy, headers=request.headers, query=self._facts.query, source_ip=address)
+        if key is None and (cookie := new_cookie(policy, client=request.client, proxy=request.proxy)):
+            self.set_cookie = cookie.header
+            return cookie.hash_key
+        return key
+
+    def _mirror(self, matched: Matched, routed: Routed) -> None:
+        for mirror in matched.route.mirrors:
+            if self._shared.rng.uniform(0, 100) < mirror.percent:
+                target = find_target(self._snapshot, mirror.destination, self._request.port)
+                if target is not None:
+                    copy = self._outgoing(matched, routed, target)
+                    self._shared.send_copy(target, copy, matched.route.timeout_s)
+
+
+def _substitution(policy: RescuePolicy, target: Target, rescue: Rescue) -> Headers:
+    """Who answers, for clients that want to know."""
+    prefix = policy.header_prefix
+    if prefix is None:
+        return ()
+    marks = [(f"{prefix}host", target.host), (f"{prefix}attempts", str(len(rescue.made)))]
+    model = target.provider.default.model if target.provider else None
+    if model and model.isprintable() and model.isascii():
+        marks.append((f"{prefix}model", model))
+    if rescue.reasons:
+        marks.append((f"{prefix}reason", "; ".join(rescue.reasons)))
+    return tuple(marks)

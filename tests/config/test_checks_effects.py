@@ -1,0 +1,264 @@
+"""What is written and never happens, and what not every mesh does."""
+
+import pytest
+
+from tests.config.checked import A, B, codes, llm_route, said
+from tests.config.written import provider, rule, virtual_service
+
+ROUTE = "route: [{destination: {host: a.com}}]"
+HERE = "VirtualService/vs"
+
+
+def doing(action: str) -> str:
+    return A + B + virtual_service("a.com", http=f"[{{{action}, {ROUTE}}}]")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "per_try", "is_said"),
+    [("1s", "2s", True), ("2s", "2s", False), ("1500ms", "1s", False), (None, "1s", False)],
+)
+def test_a_timeout_that_is_shorter_than_a_try(timeout: str | None, per_try: str, is_said: bool) -> None:  # noqa: FBT001
+    """It spans all tries, so it comes first."""
+    total = f"timeout: {timeout}, " if timeout else ""
+
+    found = said(doing(f"{total}retries: {{attempts: 2, perTryTimeout: {per_try}}}"))
+
+    assert (
+        found
+        == [
+            (
+                f"{HERE}: warning: spec.http[0].retries.perTryTimeout: has no effect: timeout, which"
+                " spans all tries, is"
+                " shorter and ends the request (write a shorter perTryTimeout, or a longer timeout)"
+                " [no-effect]"
+            )
+        ]
+        * is_said
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        pytest.param(
+            "delay: {fixedDelay: 1s}",
+            "warning: spec.http[0].fault.delay: never happens: it has no percentage"
+            " (add percentage: {value: 100})",
+            id="a-delay-without-a-percentage",
+        ),
+        pytest.param(
+            "abort: {httpStatus: 503, percentage: {}}",
+            "warning: spec.http[0].fault.abort: never happens: it has no percentage"
+            " (add percentage: {value: 100})",
+            id="an-abort-with-an-empty-one",
+        ),
+        pytest.param(
+            "abort: {httpStatus: 503, percentage: {value: 0}}",
+            "info: spec.http[0].fault.abort.percentage: never happens: it is for 0%",
+            id="turned-off",
+        ),
+        pytest.param("abort: {httpStatus: 503, percentage: {value: 0.1}}", None, id="for-some"),
+        pytest.param("delay: {fixedDelay: 1s, percentage: {value: 50}}", None, id="a-delay-for-half"),
+    ],
+)
+def test_faults_that_never_happen(fault: str, expected: str | None) -> None:
+    """For nobody, unless it is said for how many."""
+    assert said(doing(f"fault: {{{fault}}}")) == ([f"{HERE}: {expected} [no-effect]"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("mirror", "expected"),
+    [
+        pytest.param("mirror: {host: b.com}", [], id="all"),
+        pytest.param(
+            "mirror: {host: b.com}, mirrorPercentage: {value: 0}",
+            ["no-effect spec.http[0].mirror"],
+            id="none",
+        ),
+        pytest.param(
+            "mirrors: [{destination: {host: b.com}}, {destination: {host: b.com}, percentage: {value: 0}}]",
+            ["no-effect spec.http[0].mirrors[1]"],
+            id="one-of-several",
+        ),
+    ],
+)
+def test_mirrors_without_copies(mirror: str, expected: list[str]) -> None:
+    """0 percent is none."""
+    assert codes(doing(mirror)) == expected
+
+
+NEWER = "(a mesh that is older ignores or refuses it; ASM's LLM fallback needs 1.22 only) [mesh-version]"
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        pytest.param(
+            "retries: {attempts: 1, backoff: 1s}",
+            f"info: spec.http[0].retries.backoff: is known to Istio since 1.26 {NEWER}",
+            id="backoff",
+        ),
+        pytest.param(
+            "retries: {attempts: 1, retryIgnorePreviousHosts: false}",
+            f"info: spec.http[0].retries.retryIgnorePreviousHosts: is known to Istio since 1.26 {NEWER}",
+            id="retryIgnorePreviousHosts",
+        ),
+        pytest.param(
+            "mirror: {host: b.com}, mirrorPercent: 5",
+            "info: spec.http[0].mirrorPercent: is deprecated (write mirrorPercentage: {value: ...})"
+            " [deprecated]",
+            id="mirrorPercent",
+        ),
+        pytest.param(
+            "corsPolicy: {allowOrigin: [https://a.com]}",
+            "info: spec.http[0].corsPolicy.allowOrigin: is deprecated (write allowOrigins, with"
+            " exact) [deprecated]",
+            id="allowOrigin",
+        ),
+        pytest.param(
+            "fault: {delay: {fixedDelay: 1s, percentage: {value: 1}, percent: 50}}",
+            "warning: spec.http[0].fault.delay.percent: has no effect (write percentage: {value:"
+            " ...}) [no-effect]",
+            id="percent",
+        ),
+        pytest.param("retries: {attempts: 1, perTryTimeout: 1s}", None, id="as-ever"),
+    ],
+)
+def test_versions_of_virtual_services(action: str, expected: str | None) -> None:
+    """Fields that came later, and those that something else has replaced."""
+    assert said(doing(action)) == ([f"{HERE}: {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param(
+            "loadBalancer: {simple: LEAST_CONN}",
+            "info: spec.trafficPolicy.loadBalancer.simple: LEAST_CONN is deprecated (write LEAST_REQUEST)"
+            " [deprecated]",
+            id="LEAST_CONN",
+        ),
+        pytest.param("loadBalancer: {simple: LEAST_REQUEST}", None, id="LEAST_REQUEST"),
+        pytest.param(
+            "loadBalancer: {simple: RANDOM, warmup: {duration: 1s}}",
+            f"info: spec.trafficPolicy.loadBalancer.warmup: is known to Istio since 1.24 {NEWER}",
+            id="warmup",
+        ),
+        pytest.param(
+            "loadBalancer: {simple: RANDOM, warmupDurationSecs: 1s}",
+            "info: spec.trafficPolicy.loadBalancer.warmupDurationSecs: is deprecated"
+            " (from Istio 1.24 on, write warmup: {duration: ...}) [deprecated]",
+            id="warmupDurationSecs",
+        ),
+        pytest.param(
+            "loadBalancer: {consistentHash: {useSourceIp: true, minimumRingSize: 64}}",
+            "info: spec.trafficPolicy.loadBalancer.consistentHash.minimumRingSize: is deprecated"
+            " (write ringHash: {minimumRingSize: ...}) [deprecated]",
+            id="minimumRingSize",
+        ),
+        pytest.param(
+            "outlierDetection: {maxEjectionPercent: 100, outlierDetectionHttpErrorCodes: [429]}",
+            "info: spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes: is known to"
+            " Istio after"
+            f" 1.30 {NEWER}",
+            id="outlierDetectionHttpErrorCodes",
+        ),
+        pytest.param(
+            "outlierDetection: {maxEjectionPercent: 100, consecutiveErrors: 1}",
+            "warning: spec.trafficPolicy.outlierDetection.consecutiveErrors: has no effect"
+            " (write consecutive5xxErrors) [no-effect]",
+            id="consecutiveErrors",
+        ),
+        pytest.param(
+            "connectionPool: {http: {maxConcurrentStreams: 5}}",
+            "info: spec.trafficPolicy.connectionPool.http.maxConcurrentStreams: has no effect here"
+            " (it is for HTTP/2) [no-effect]",
+            id="maxConcurrentStreams",
+        ),
+    ],
+)
+def test_versions_of_destination_rules(policy: str, expected: str | None) -> None:
+    """Wherever in a policy they stand, those of ports and subsets included."""
+    at_rule = A + rule("a.com", trafficPolicy=f"{{{policy}}}")
+    at_port = A + rule(
+        "a.com",
+        subsets=f"[{{name: s, trafficPolicy: {{portLevelSettings: [{{port: {{number: 80}}, {policy}}}]}}}}]",
+    )
+
+    assert said(at_rule) == ([f"DestinationRule/b: {expected}"] if expected else [])
+    assert len(said(at_port)) == (expected is not None)
+
+
+RULES = (
+    "[{name: vip-route, matches: [{headers: {user: {exact: vip}}}], backendRefs: [{providerHost: a.com}]}]"
+)
+
+
+def settings(name: str, special: str, *, default: str = "model: m") -> str:
+    configs = (
+        f"{{defaultConfig: {{openAIConfig: {{{default}}}}}, routeSpecificConfigs: {{{name}: {special}}}}}"
+    )
+    return provider(configs=configs)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("vip-route", None, id="a-rule's"),
+        pytest.param("vip-rout", "did you mean vip-route?", id="a-slip"),
+        pytest.param("premium", "name the rule like this key, or remove it", id="nobody's"),
+    ],
+)
+def test_route_specific_configs_are_for_rules(name: str, hint: str | None) -> None:
+    """Of LLMRoutes, and of those that lead to the provider."""
+    text = settings(name, "{openAIConfig: {model: n}}") + llm_route(rules=RULES)
+
+    assert said(text) == (
+        [
+            (
+                f"LLMProvider/a: warning: spec.configs.routeSpecificConfigs.{name}: has no effect: no"
+                " rule of this name,"
+                f" in any LLMRoute, leads to this provider ({hint}) [unknown-rule]"
+            )
+        ]
+        if hint
+        else []
+    )
+
+
+def test_a_rule_that_leads_elsewhere() -> None:
+    """Its name is of no use to this provider."""
+    rules = RULES.replace("providerHost: a.com", "providerHost: b.com")
+    text = settings("vip-route", "{openAIConfig: {model: n}}") + B + llm_route(rules=rules)
+
+    assert codes(text) == ["unknown-rule spec.configs.routeSpecificConfigs.vip-route"]
+
+
+@pytest.mark.parametrize(
+    ("default", "special", "count"),
+    [("apiKey: k", "model: n", 1), ("apiKey: k", "apiKey: l", 0), ("model: m", "model: n", 0)],
+)
+def test_a_route_specific_config_brings_its_own_key(default: str, special: str, count: int) -> None:
+    """It replaces the default one whole."""
+    text = settings("vip-route", f"{{openAIConfig: {{{special}}}}}", default=default) + llm_route(rules=RULES)
+
+    assert (
+        said(text)
+        == [
+            (
+                "LLMProvider/a: warning: spec.configs.routeSpecificConfigs.vip-route: has no apiKey:"
+                " it replaces"
+                " defaultConfig whole, and the key there is not sent (repeat the apiKey here) [no-key]"
+            )
+        ]
+        * count
+    )
+
+
+def test_provider_for_other_workloads() -> None:
+    """Its settings are not for requests of this one."""
+    text = provider(workloadSelector="{labels: {app: sleep}}")
+
+    assert codes(text) == []
+    assert codes(text, workload={"app": "sleep"}) == []
+    assert codes(text, workload={"app": "other"}) == ["not-for-us spec.workloadSelector"]

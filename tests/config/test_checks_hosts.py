@@ -1,0 +1,193 @@
+"""Hosts, ports and subsets that do not exist, and hosts that two resources claim."""
+
+import pytest
+
+from tests.config.checked import A_EJECTS, DETECTED, A, B, C, codes, findings, llm_route, said
+from tests.config.written import entry, provider, rule, to, virtual_service
+
+ROUTE = "spec.http[0].route[0]"
+NO_HOST = "no LLMProvider or ServiceEntry has this host"
+
+
+@pytest.mark.parametrize(
+    ("http", "field", "consequence"),
+    [
+        pytest.param(to("x.net"), f"{ROUTE}.destination", "requests to it get 503", id="destination"),
+        pytest.param(
+            "[{route: [{destination: {host: a.com}, fallback: {target: {host: x.net}}}]}]",
+            f"{ROUTE}.fallback.target",
+            "it is never used",
+            id="fallback",
+        ),
+        pytest.param(
+            f"[{{mirror: {{host: x.net}}, {to('a.com')[2:]}",
+            "spec.http[0].mirror",
+            "no copies are sent",
+            id="mirror",
+        ),
+        pytest.param(
+            f"[{{mirrors: [{{destination: {{host: x.net}}}}], {to('a.com')[2:]}",
+            "spec.http[0].mirrors[0].destination",
+            "no copies are sent",
+            id="mirrors",
+        ),
+    ],
+)
+def test_unknown_hosts(http: str, field: str, consequence: str) -> None:
+    """The mesh takes them and answers 503, so they are no errors; what follows is said."""
+    assert said(A + A_EJECTS + virtual_service("a.com", http=http)) == [
+        (
+            f"VirtualService/vs: warning: {field}.host: {NO_HOST}: {consequence}"
+            " (add one, or correct the name) [unknown-host]"
+        )
+    ]
+
+
+def test_unknown_providers_of_an_llm_route() -> None:
+    """With a guess at what was meant."""
+    assert said(provider("deepseek.example.com") + llm_route(
+        "deepseek.example.com", rules="[{backendRefs: [{providerHost: deepsek.example.com}]}]"
+    )) == [
+        (f"LLMRoute/r: warning: spec.rules[0].backendRefs[0].providerHost: {NO_HOST}: requests to it get 503"
+        " (did you mean deepseek.example.com?) [unknown-host]")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("destination", "line"),
+    [
+        pytest.param(
+            "{host: b.com, port: {number: 81}}",
+            "port.number: the host has no such port: requests to it get 503 (it has 80, 443) [unknown-port]",
+            id="port",
+        ),
+        pytest.param(
+            "{host: b.com, subset: v3}",
+            "subset: no DestinationRule that counts for the host has this subset: requests to it get 503"
+            " (add it there under subsets, or correct the name) [unknown-subset]",
+            id="subset",
+        ),
+        pytest.param(
+            "{host: b.com, subset: premiun}",
+            "subset: no DestinationRule that counts for the host has this subset: requests to it get 503"
+            " (did you mean premium?) [unknown-subset]",
+            id="a-slip",
+        ),
+        pytest.param("{host: b.com, port: {number: 443}, subset: premium}", None, id="both-exist"),
+    ],
+)
+def test_unknown_ports_and_subsets(destination: str, line: str | None) -> None:
+    """Of a host that exists; TCP is no port for requests."""
+    tls, tcp = "{number: 443, name: b, protocol: TLS}", "{number: 81, name: c, protocol: MONGO}"
+    ports = f"[{{number: 80, name: a}}, {tls}, {tcp}]"
+    text = entry("b.com", ports=ports) + rule("b.com", subsets="[{name: premium}]")
+
+    found = said(text + virtual_service("b.com", http=f"[{{route: [{{destination: {destination}}}]}}]"))
+
+    assert found == ([f"VirtualService/vs: warning: {ROUTE}.destination.{line}"] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        pytest.param("b.com", [], id="exact"),
+        pytest.param("b.con", ["unknown-host spec.host"], id="a-slip"),
+        pytest.param("'*.com'", [], id="a-wildcard-with-a-host"),
+        pytest.param("'*.net'", ["unknown-host spec.host"], id="a-wildcard-without"),
+        pytest.param("'*.b.com'", ["unknown-host spec.host"], id="a-wildcard-is-not-its-domain"),
+    ],
+)
+def test_hosts_of_destination_rules(host: str, expected: list[str]) -> None:
+    """One that nothing describes has no endpoints on which the rule could act."""
+    assert codes(B + rule(host, trafficPolicy=DETECTED)) == expected
+
+
+def test_a_host_that_only_has_rules_is_an_alias() -> None:
+    """Unless it looks like a slip."""
+    assert codes(A + virtual_service("models.internal", http=to("a.com"))) == []
+    assert codes(A + llm_route("models.internal", rules="[{backendRefs: [{providerHost: a.com}]}]")) == []
+    assert codes(A + virtual_service("a.con", http=to("a.com"))) == ["unknown-host spec.hosts[0]"]
+    assert codes(A + llm_route("a.con", rules="[{backendRefs: [{providerHost: a.com}]}]")) == [
+        "unknown-host spec.host"
+    ]
+
+
+BACKENDS = "[{backendRefs: [{providerHost: a.com}]}]"
+
+
+def test_two_sets_of_rules_for_a_host() -> None:
+    """Of two VirtualServices the older one wins; anything with an LLMRoute is an error."""
+    younger = virtual_service("a.com", http=to("a.com"), metadata='creationTimestamp: "2026-02-01T00:00:00Z"')
+    older = virtual_service(
+        "a.com", http=to("a.com"), name="old", metadata='creationTimestamp: "2026-01-01T00:00:00Z"'
+    )
+    error = "error: spec.host: the host already has its rules in a.yaml:9"
+
+    assert said(A + younger + older) == [
+        (
+            "VirtualService/vs: warning: spec.hosts[0]: has no effect: the host already belongs to a.yaml:16"
+            " VirtualService/old (merge the two; the mesh does not) [shadowed-host]"
+        )
+    ]
+    assert said(A + younger + llm_route(rules=BACKENDS)) == [
+        f"LLMRoute/r: {error} VirtualService/vs (keep one of the two) [duplicate-host]"
+    ]
+    assert said(A + llm_route(rules=BACKENDS, name="s") + llm_route(rules=BACKENDS)) == [
+        f"LLMRoute/r: {error} LLMRoute/s (keep one of the two) [duplicate-host]"
+    ]
+    assert codes(
+        A + virtual_service("a.com", http=to("a.com"), gateways="[gw]") + llm_route(rules=BACKENDS)
+    ) == ["not-for-us spec.gateways"]
+
+
+def test_a_host_is_described_once() -> None:
+    """By one LLMProvider, and one ServiceEntry beside it."""
+    assert codes(provider() + provider(name="b")) == ["duplicate-host spec.host"]
+    assert codes(A + entry("a.com", name="c")) == ["duplicate-host spec.hosts[0]"]
+    assert codes(A + provider()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "spec", "expected"),
+    [
+        pytest.param("'*.com'", {}, ["not-managed spec.hosts[0]"], id="a-wildcard-is-passed-through"),
+        pytest.param(
+            "'*.com'",
+            {"resolution": "STATIC", "endpoints": "[{address: 10.0.0.1}]"},
+            ["unsupported-value spec.hosts[0]"],
+            id="its-own-endpoints-would-be-lost",
+        ),
+        pytest.param("b.com", {"ports": "[]"}, ["not-managed spec.ports"], id="no-ports"),
+        pytest.param(
+            "b.com",
+            {"ports": "[{number: 27017, name: db, protocol: MONGO}]"},
+            ["not-managed spec.ports"],
+            id="no-http",
+        ),
+        pytest.param("b.com", {"ports": "[{number: 443, name: s, protocol: TLS}]"}, [], id="tls"),
+    ],
+)
+def test_entries_that_are_not_managed(host: str, spec: dict[str, str], expected: list[str]) -> None:
+    """It is said that they are not, and an error where the mesh would have done something else."""
+    found = findings(entry(host, **spec))
+
+    assert [f"{finding.code} {finding.field}" for finding in found] == expected
+    assert {finding.severity.value for finding in found} <= {
+        "error" if "unsupported-value" in str(found) else "info"
+    }
+
+
+def test_guesses_end_when_there_are_too_many_names() -> None:
+    """Each looks at all names, so what could take minutes goes without."""
+    known = "".join(entry(f"provider-{n:04}.example.com", name=f"p{n}") for n in range(1000))
+    slips = "".join(
+        virtual_service(f"m{n}.internal", http=to(f"provider-{n:04}x.example.com"), name=f"v{n}")
+        for n in range(1000)
+    )
+
+    found = findings(known + slips + C)
+
+    guessed = [finding.hint.startswith("did you mean") for finding in found]
+    assert len(guessed) == 1000
+    assert guessed[0]
+    assert not guessed[-1]
