@@ -25,10 +25,10 @@ from llm_fallback.config.routes import (
     StringMatch,
     VirtualHost,
 )
-from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Snapshot
+from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Snapshot, Target
 from llm_fallback.explanation import Explanation, explain, redacted
 from llm_fallback.explanation.model import Destination as Told
-from llm_fallback.outlier import Outcome
+from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.redaction import redact_query
 from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.answers import Head
@@ -46,10 +46,19 @@ TARGETS = (
     target("b.com", "b1", outlier=EJECTS, provider=Provider("b", "/b/chat/completions", CONFIG)),
     target("c.com", "c1", outlier=EJECTS),
 )
+type Placed = tuple[Target, Endpoint]
 ENDPOINTS = [(each, endpoint) for each in TARGETS for endpoint in each.endpoints]
+EJECTED: list[set[Placed]] = [
+    set(),
+    set(ENDPOINTS[:1]),
+    set(ENDPOINTS[:2]),
+    set(ENDPOINTS[:2]),
+    set(ENDPOINTS[:3]),
+    set(ENDPOINTS),
+]
 SERVICES = {each.host: Service(each.host, {(80, None): each}) for each in TARGETS}
 
-places = st.sampled_from(["a.com", "b.com", "c.com", "gone.com"]).map(Destination)
+places = st.sampled_from(["a.com", "a.com", "b.com", "c.com", "gone.com"]).map(Destination)
 operations = st.sampled_from(
     [
         HeaderOperations(),
@@ -73,6 +82,7 @@ destinations = st.lists(
 actions = st.one_of(
     destinations,
     destinations,
+    destinations,
     st.just(DirectResponse(418, b"tea")),
     st.builds(Redirect, uri=st.none() | st.just("/new")),
 )
@@ -90,7 +100,7 @@ matches = st.lists(
     ),
     max_size=2,
 ).map(tuple)
-faults = st.none() | st.builds(
+faults = st.sampled_from([None, None, Fault(50, 1, 50, 503)]) | st.builds(
     Fault, st.sampled_from([0, 50, 100]), st.just(1), st.sampled_from([0, 50, 100]), st.just(503)
 )
 origins = (StringMatch(MatchType.EXACT, "https://page.com"),)
@@ -105,7 +115,7 @@ def _route(action: Action, **more: object) -> Route:
 routes = st.builds(
     _route,
     actions,
-    matches=matches,
+    matches=st.just(()) | matches,
     headers=headers,
     rewrite=st.none() | st.builds(Rewrite, st.just("/new"), authority=st.none() | st.just("w.com")),
     timeout_s=st.none() | st.just(5.0),
@@ -127,13 +137,14 @@ fields = st.lists(
     max_size=4,
     unique=True,
 ).map(tuple)
+PREFLIGHT = (("Origin", "https://page.com"), ("Access-Control-Request-Method", "POST"))
 requests = st.builds(
     OriginalRequest,
-    st.sampled_from(["POST", "OPTIONS", "BAD METHOD"]),
+    st.sampled_from(["POST", "OPTIONS", "OPTIONS", "BAD METHOD"]),
     st.just("a.com"),
     st.just(80),
     st.sampled_from(["/", "/v1/chat/completions?key=client-key&a=1", "/v1/models"]),
-    fields,
+    fields | st.just(PREFLIGHT),
     st.sampled_from([b"", b'{"stream": true}', b'{"api_key": "client-key"}', b"\xff"]),
 )
 
@@ -142,11 +153,11 @@ requests = st.builds(
 @given(
     st.lists(routes, min_size=1, max_size=3),
     requests,
-    st.sets(st.sampled_from(ENDPOINTS)),
+    st.sampled_from(EJECTED),
     st.lists(st.floats(0, 0.99), min_size=3, max_size=3),
 )
 def test_what_is_explained_is_what_happens(
-    rules: list[Route], request: OriginalRequest, ejected: set[object], draws: list[float]
+    rules: list[Route], request: OriginalRequest, ejected: set[Placed], draws: list[float]
 ) -> None:
     snapshot = Snapshot(SERVICES, {"a.com": VirtualHost("VirtualService/vs", tuple(rules))})
 
@@ -169,7 +180,7 @@ def test_what_is_explained_is_what_happens(
 
 
 def _through_the_proxy(
-    snapshot: Snapshot, request: OriginalRequest, ejected: set[object], draws: list[float]
+    snapshot: Snapshot, request: OriginalRequest, ejected: set[Placed], draws: list[float]
 ) -> tuple[World, Head]:
     async def main(clock: Callable[[], float]) -> tuple[World, Head]:
         world = World(clock, TARGETS, None)

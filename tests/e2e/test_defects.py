@@ -111,7 +111,7 @@ BEFORE_THE_ANSWER = [
     "upstream.exchange:find_route",
     "upstream.exchange:is_well_formed",
     "upstream.attempts:choose_endpoint",
-    "upstream.exchange:rewrite",
+    "upstream.dispatch:rewrite",
     "upstream.client:_with_key",
     "health:Health.record",
 ]

@@ -95,7 +95,7 @@ HEADER_AUTHORITY = r"""
   - destination: {host: red.test}
 """
 REDIRECTS = {
-    "redirect-path": ("uri: /there", 301, "http://redirect-path.test/there"),
+    "redirect-path": ("uri: /there", 301, "http://redirect-path.test/there?a=1"),
     "redirect-query": ("uri: /there?b=2", 301, "http://redirect-query.test/there?b=2"),
     "redirect-authority": (
         "authority: other.example\n    redirectCode: 308",

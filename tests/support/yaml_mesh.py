@@ -116,6 +116,7 @@ def running(
         config = folder / "mesh.yaml"
         config.write_text(fill(text, {**ports, **values}), encoding="utf-8")
         proxy = stack.enter_context(Proxy(setting, config, *options))
+        proxy.wait_for_line(r"managing ")  # or the log, with the findings, is shown
         yield Mesh(proxy, providers, stack.enter_context(http_client(proxy)))
 
 

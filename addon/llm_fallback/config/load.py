@@ -69,7 +69,7 @@ def _load(
     if not has_errors(findings):
         findings.extend(_nothing_to_do(paths, collection))
     if not reading.is_cut:  # what is said to be missing may be in what could not be read
-        findings.extend(check(collection))
+        findings.extend(check(collection, workload))
     snapshot = None if has_errors(findings) else build(collection, workload)
     return Loaded(snapshot, in_order(findings), reading.files, len(reading.collector.resources))
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 
 from llm_fallback import local_replies
+from llm_fallback.config.rescue import AllEjected, RescuePolicy
 from llm_fallback.config.routes import Destination, RouteDestination
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, place
 from llm_fallback.explanation.sending import sent
+from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import OriginalRequest, Plan, rewrite
 from llm_fallback.routing import Matched, Routed, choose_destination, find_target
 from llm_fallback.selection import choose_target
@@ -22,6 +24,12 @@ class Asked:
     request: OriginalRequest
     matched: Matched
     is_ejected: IsEjected
+
+    @property
+    def rescue(self) -> RescuePolicy | None:
+        """The policy that saves the request if it fails; a large one has none."""
+        policy = self.matched.route.rescue
+        return policy if policy and len(self.request.body) <= policy.max_request_bytes else None
 
 
 def destinations(asked: Asked) -> tuple[model.Destination, ...]:
@@ -45,39 +53,71 @@ def mirrors(asked: Asked) -> tuple[model.Mirror, ...]:
 def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> model.Destination:
     only, port = (chosen,), asked.request.port
     routed = choose_destination(asked.snapshot, only, listener_port=port, rng=HighestDraw())
-    taken = _taken(asked, routed)
+    chain = _chain(asked, routed)
+    taken = _taken(asked, routed, chain)
     endpoints = candidates(taken, asked.is_ejected) if taken else ()
-    answer = None
-    if taken is None:
-        answer = redacted.answer(local_replies.NO_SUCH_TARGET, "there is no such host, port or subset")
-    elif not endpoints:
-        answer = redacted.answer(local_replies.NO_HEALTHY_UPSTREAM, f"{taken} has no healthy endpoint")
-    fell_back = taken is not routed.target
+    answer = _answer(asked, routed, endpoints)
     told = model.Destination(
         name=_name(asked, chosen.destination),
         percent=percent,
         request_headers=redacted.operations(chosen.headers.request),
         response_headers=redacted.operations(chosen.headers.response),
         target=place(routed.target, asked.is_ejected) if routed.target else None,
-        fallback=_fallback(asked, routed, fell_back=fell_back),
-        uses=model.Use.NOWHERE if answer else model.Use.FALLBACK if fell_back else model.Use.TARGET,
-        answer=answer,
+        fallback=_fallback(asked, routed, taken),
+        chain=tuple(place(target, asked.is_ejected) for target in chain),
+        uses=model.Use.NOWHERE,
+        place=None,
         sent=None,
+        answer=answer,
     )
-    if answer or taken is None:
+    if taken is None or not endpoints:
         return told
+    fell_back = taken is not routed.target
     plan = Plan.of(asked.matched.route, asked.matched.match, chosen, fell_back=fell_back)
     outgoing = rewrite(asked.request, taken, asked.snapshot.provider_of(asked.request.host), plan)
-    return replace(told, sent=sent(asked.request, outgoing, taken, endpoints, plan))
+    return replace(
+        told,
+        uses=_use(routed, taken),
+        place=place(taken, asked.is_ejected),
+        sent=sent(asked.request, outgoing, taken, endpoints, plan),
+    )
 
 
-def _taken(asked: Asked, routed: Routed) -> Target | None:
-    if routed.target is None or routed.fallback is None:
-        return routed.target
-    return choose_target(routed.target, routed.fallback, lambda target: is_healthy(target, asked.is_ejected))
+def _chain(asked: Asked, routed: Routed) -> tuple[Target, ...]:
+    """The further targets of the rescue policy, as they are written; links with weights are drawn in fact."""
+    links = asked.rescue.chain if asked.rescue else ()
+    found = (_target(asked, link.destination) for link in links)
+    known = (routed.target, routed.fallback)
+    return tuple(dict.fromkeys(target for target in found if target is not None and target not in known))
 
 
-def _fallback(asked: Asked, routed: Routed, *, fell_back: bool) -> model.Fallback | None:
+def _taken(asked: Asked, routed: Routed, chain: tuple[Target, ...]) -> Target | None:
+    """Where the first attempt goes."""
+    target, fallback = routed.target, routed.fallback
+    if target is None:
+        return None
+    if asked.rescue:
+        order = (target, *([fallback] if fallback else []), *chain)
+        return next((each for each in order if is_healthy(each, asked.is_ejected)), None)
+    return choose_target(target, fallback, lambda each: is_healthy(each, asked.is_ejected))
+
+
+def _answer(asked: Asked, routed: Routed, endpoints: tuple[Endpoint, ...]) -> model.Answer | None:
+    """What the proxy answers if there is nobody to send to."""
+    if routed.target is None:
+        return redacted.answer(local_replies.NO_SUCH_TARGET, "there is no such host, port or subset")
+    if endpoints or (asked.rescue and asked.rescue.all_ejected is AllEjected.TRY_SOONEST):
+        return None
+    return redacted.answer(local_replies.NO_HEALTHY_UPSTREAM, f"{routed.target} has no healthy endpoint")
+
+
+def _use(routed: Routed, taken: Target) -> model.Use:
+    if taken is routed.target:
+        return model.Use.TARGET
+    return model.Use.FALLBACK if taken is routed.fallback else model.Use.CHAIN
+
+
+def _fallback(asked: Asked, routed: Routed, taken: Target | None) -> model.Fallback | None:
     written = routed.destination.fallback
     if written is None:
         return None
@@ -86,10 +126,12 @@ def _fallback(asked: Asked, routed: Routed, *, fell_back: bool) -> model.Fallbac
         why = "not used: the target does not exist, which is no matter of health"
     elif fallback is None:
         why = "not used: there is no such host, port or subset"
-    elif fell_back:
+    elif taken is fallback:
         why = f"used: {target} has no healthy endpoint"
     elif not is_healthy(target, asked.is_ejected):
         why = "not used: it has no healthy endpoint either"
+    elif asked.rescue:
+        why = f"asked when {target} has failed or has no healthy endpoint"
     elif target.outlier is None:
         why = f"never used by itself: {target} has no outlierDetection, so nobody is ejected there"
     else:

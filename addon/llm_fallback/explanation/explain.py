@@ -61,6 +61,7 @@ def _under_rule(told: model.Explanation, asked: Asked, facts: RequestFacts) -> m
         timeout_s=route.timeout_s,
         retries=None if why_no_retries else route.retries,
         why_no_retries=why_no_retries,
+        rescue=asked.rescue,
         mirrors=mirrors(asked),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Fault, HeaderOperations, Retries
 from llm_fallback.config.snapshot import ConnectionPool, LoadBalancing, Tls
 from llm_fallback.json_members import Value
@@ -107,6 +108,7 @@ class Use(StrEnum):
 
     TARGET = "target"
     FALLBACK = "fallback"
+    CHAIN = "chain"
     NOWHERE = "nowhere"
 
 
@@ -151,7 +153,8 @@ class Sent:
 class Destination:
     """One of a rule's destinations, and what becomes of the `percent` of the requests that it gets.
 
-    Either something is `sent`, or an `answer` says why not.
+    Either something is `sent`, or an `answer` says why not, or neither: all are ejected, and a policy has the
+    first one tried that comes back. `chain` are the further targets of the policy; `place` is the one used.
     """
 
     name: str
@@ -160,16 +163,11 @@ class Destination:
     response_headers: HeaderOperations
     target: Place | None
     fallback: Fallback | None
+    chain: tuple[Place, ...]
     uses: Use
+    place: Place | None
     sent: Sent | None
     answer: Answer | None
-
-    @property
-    def place(self) -> Place | None:
-        """Where the requests go."""
-        if self.uses is Use.FALLBACK and self.fallback:
-            return self.fallback.place
-        return self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +185,8 @@ class Explanation:
 
     `rules` names the resource whose rules are those of the host; None: the host is not managed, and the
     request passes through untouched. With an `answer`, nothing is sent, and there are no destinations.
-    `retries` is None where nothing would be tried again. `cors_headers` None: no CORS policy.
+    `retries` is None where nothing would be tried again, `rescue` where no policy applies, and
+    `cors_headers` where there is no CORS policy.
     """
 
     request: Request
@@ -200,5 +199,6 @@ class Explanation:
     timeout_s: float | None = None
     retries: Retries | None = None
     why_no_retries: str | None = None
+    rescue: RescuePolicy | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors_headers: Headers | None = None

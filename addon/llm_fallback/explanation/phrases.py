@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Fault, HeaderOperations, Retries
 from llm_fallback.config.snapshot import (
     IDLE_TIMEOUT_S,
@@ -70,6 +71,13 @@ def limits(told: model.Explanation) -> str:
     """Time and retries of the rule."""
     time = "no timeout" if told.timeout_s is None else f"{seconds(told.timeout_s)} for all attempts together"
     return f"{time}; {_retries(told.retries) if told.retries else f'no retries: {told.why_no_retries}'}"
+
+
+def rescue(given: RescuePolicy) -> str:
+    """Which failures a policy rescues, and within what."""
+    failures = ", ".join([*sorted(given.failures), *map(str, sorted(given.codes))])
+    within = f"{counted(given.attempts, 'attempt')} and {seconds(given.deadline_s)}"
+    return f"{given.name}  {given.source}: {failures}, within {within} in all"
 
 
 def pool(given: ConnectionPool) -> str:

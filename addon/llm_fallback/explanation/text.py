@@ -45,6 +45,8 @@ def _story(told: Explanation) -> Iterator[_Line]:
         yield from _answer(told.answer)
     else:
         yield "limits", phrases.limits(told)
+        if told.rescue:
+            yield "rescues", phrases.rescue(told.rescue)
     yield from _besides(told)
 
 
@@ -70,16 +72,20 @@ def _destination(told: model.Destination, *, is_only: bool) -> Iterator[_Line]:
     if fallback := told.fallback:
         what = phrases.place(fallback.place) if fallback.place else fallback.name
         yield "fallback", f"{what}; {fallback.why}"
+    if told.chain:
+        yield "chain", "; ".join(map(phrases.place, told.chain))
     if told.answer:
         yield from _answer(told.answer)
+    elif not told.sent:
+        yield "sends", "to whoever comes back first: all are ejected"
     if told.sent and (place := told.place):
         yield from _sent(told.sent, place)
         yield "pool", phrases.pool(place.limits)
         if len(place.endpoints) > 1 or place.is_resolved:
             yield "balances", phrases.balancing(place.balancing)
-    for place in (told.target, told.place if told.uses is model.Use.FALLBACK else None):
+    for place in (told.target, None if told.uses is model.Use.TARGET else told.place):
         if place:
-            name = f"{place.name} " if told.fallback else ""
+            name = f"{place.name} " if told.fallback or told.chain else ""
             yield "ejects", f"{name}{phrases.ejects(place.ejects, place.panic_threshold)}"
     if changes := list(phrases.operations(told.response_headers)):
         yield "returns", f"the answer; the destination {', '.join(changes)}"

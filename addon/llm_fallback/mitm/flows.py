@@ -101,7 +101,7 @@ def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
 
 
 def _ends(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
-    return f"{address[0]}:{address[1]}" if address else ""
+    return str(Endpoint(address[0], address[1])) if address else ""
 
 
 def drop_placeholders(flow: http.HTTPFlow) -> None:

@@ -174,7 +174,8 @@ class Attempts:
                 rng=shared.rng,
             ),
             panic_threshold=target.panic_threshold,
-            avoid=tried if self._policy.avoid_tried else (),
+            # With consistent hashing Istio lets a retry go where the hash says.
+            avoid=tried if self._policy.avoid_tried and target.balancing.hash_policy is None else (),
         )
 
     async def _attempt(self, endpoint: Endpoint, outgoing: Outgoing) -> Failure | Answered:

@@ -68,6 +68,7 @@ class Dispatch:
         self._watcher = watcher
         self._deadline = deadline
         self._tries: _Tries | None = None
+        self._to_mirror: tuple[Matched, Routed] | None = None
 
     @property
     def made(self) -> tuple[Attempted, ...]:
@@ -78,8 +79,8 @@ class Dispatch:
         """Attempts at one target, all of them, as the mesh has it."""
         limits = Limits(matched.route.retries, self._deadline)
         key = self._hash_key(target)
-        attempts = self._tries = Attempts(self._shared, target, limits, self._watcher, hash_key=key)
-        self._mirror(matched, routed)
+        attempts = self._tries = Attempts(self._shared, target, limits, self, hash_key=key)
+        self._to_mirror = matched, routed
         answer = await attempts.run(self._outgoing(matched, routed, target))
         return Sent(answer, target, attempts.flags, charge=attempts.charge)
 
@@ -91,10 +92,10 @@ class Dispatch:
             policy,
             self._candidates(matched, routed, policy),
             matched.route.retries,
-            self._watcher,
+            self,
             deadline=deadline if self._deadline is None else min(deadline, self._deadline),
         )
-        self._mirror(matched, routed)
+        self._to_mirror = matched, routed
         self._shared.budget.requests += 1
         try:
             answer = await rescue.run()
@@ -104,6 +105,13 @@ class Dispatch:
         if isinstance(answer, LocalReply):
             return Sent(answer, rescue.last_target, marks=spent)
         return self._sent(answer, rescue, policy, spent)
+
+    def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
+        """Copy what is sent for the first time to those who only watch, and tell the watcher."""
+        if self._to_mirror:
+            self._mirror(*self._to_mirror)
+            self._to_mirror = None
+        self._watcher.attempting(outgoing, target, endpoint)
 
     def _sent(self, answer: Committed, rescue: Rescue, policy: RescuePolicy, spent: Headers) -> Sent:
         leg = answer.leg

@@ -67,7 +67,17 @@ class Exchange:
         """The next pieces of the answer: what is there, waiting only if there is nothing."""
         if self._answered:
             return await self._more(self._answered)
-        answer = await self._answer()
+        try:
+            return await self._first()
+        except Exception as error:  # noqa: BLE001 - fail closed: no defect of ours sends a request elsewhere
+            report(error)
+            self._status = local_replies.INTERNAL_ERROR.status
+            self._finish()
+            return local_pieces(local_replies.INTERNAL_ERROR)
+
+    async def _first(self) -> list[Piece]:
+        """The head of the answer, and what is there of its body."""
+        answer = await self._try()
         self._progressed_at = self._shared.clock()
         if isinstance(answer, LocalReply):
             self._status = answer.status
@@ -87,13 +97,6 @@ class Exchange:
         if not self._is_over:
             self._flags = (*self._flags, Flag.DOWNSTREAM_CONNECTION_TERMINATION)
             self._finish()
-
-    async def _answer(self) -> LocalReply | Answered:
-        try:
-            return await self._try()
-        except Exception as error:  # noqa: BLE001 - fail closed: no defect of ours sends a request elsewhere
-            report(error)
-            return local_replies.INTERNAL_ERROR
 
     async def _try(self) -> LocalReply | Answered:
         if not is_well_formed(self._request):

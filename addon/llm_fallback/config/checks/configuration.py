@@ -116,8 +116,9 @@ class Configuration:
 
     def rule_of(self, host: str) -> Written[DestinationRule] | None:
         """The DestinationRule whose policy stands for a host; one that is for it, if none has a policy."""
-        if policy := self.rules.of_host(host).policy:
-            return self._rule_by_policy[id(policy)]
+        policy = self.rules.of_host(host).policy
+        if policy and (rule := self._rule_by_policy.get(id(policy))):
+            return rule
         labels = host.split(".")
         names = (host, *("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*")
         return next((self._rule_by_host[name] for name in names if name in self._rule_by_host), None)

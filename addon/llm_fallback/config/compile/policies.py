@@ -13,6 +13,7 @@ from llm_fallback.resources.destinationrule import (
     ClientTlsSettings,
     DestinationRuleSpec,
     OutlierDetection,
+    PortTrafficPolicy,
     Subset,
     TlsMode,
     TrafficPolicy,
@@ -47,17 +48,12 @@ class HostRule:
 
 
 GENERATED_TLS = ClientTlsSettings(mode=TlsMode.SIMPLE)
-
-
-class _GeneratedRule(HostRule):
-    """The rule that ASM generates for an LLMProvider: TLS on its port, and nothing else."""
-
-    def of(self, port: int, subset: str | None) -> Policy:
-        del subset
-        return Policy(tls=GENERATED_TLS) if port == PROVIDER_PORT else Policy()
-
-
-_GENERATED = _GeneratedRule()
+_GENERATED_POLICY = TrafficPolicy(
+    portLevelSettings=[
+        PortTrafficPolicy.model_validate({"port": {"number": PROVIDER_PORT}, "tls": GENERATED_TLS})
+    ]
+)
+_GENERATED = HostRule(_GENERATED_POLICY)
 
 
 class Rules:
@@ -66,7 +62,9 @@ class Rules:
     def __init__(self, collection: Collection, workload: dict[str, str] | None) -> None:
         self._owners = collection.provider_of
         by_host: dict[str, list[DestinationRuleSpec]] = {}
-        for written in collection.destination_rules:
+        # A rule that selects the workload comes before those that are for all.
+        rules = sorted(collection.destination_rules, key=lambda w: not _names(w.resource.spec, workload))
+        for written in rules:
             if not _selects(written.resource.spec, workload):
                 continue
             by_host.setdefault(written.resource.spec.host, []).append(written.resource.spec)
@@ -76,14 +74,21 @@ class Rules:
         """The rule of a host: its own, the longest wildcard's, or the one generated for a provider."""
         owner = self._owners.get(host)
         rule = self._rules.get(host) or self._wildcard(host)
-        if owner and not (rule and owner.resource.has_custom_destination_rule):
+        if owner is None:
+            return rule or HostRule()
+        if rule is None or not owner.resource.has_custom_destination_rule:
             return _GENERATED
-        return rule or HostRule()
+        # A rule of the user's without a policy replaces nothing, least of all the provider's TLS.
+        return rule if rule.policy else HostRule(_GENERATED_POLICY, rule.subsets)
 
     def _wildcard(self, host: str) -> HostRule | None:
         labels = host.split(".")
-        suffixes = ("*." + ".".join(labels[start:]) for start in range(1, len(labels)))
+        suffixes = [*("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*"]
         return next((self._rules[suffix] for suffix in suffixes if suffix in self._rules), None)
+
+
+def _names(spec: DestinationRuleSpec, workload: dict[str, str] | None) -> bool:
+    return workload is not None and spec.workload_selector is not None
 
 
 def _selects(spec: DestinationRuleSpec, workload: dict[str, str] | None) -> bool:

@@ -75,7 +75,8 @@ def _ports_by_host(collection: Collection, rules: Rules) -> Iterator[tuple[str, 
             if not host.startswith("*") and host not in described:
                 described.add(host)
                 spoken = [port for port in entry.ports if port.protocol.is_http or port.protocol.is_tls]
-                yield host, [_entry_port(host, entry, port) for port in spoken]
+                if spoken:
+                    yield host, [_entry_port(host, entry, port) for port in spoken]
     for provider in collection.providers:
         host = provider.resource.spec.host
         if host not in described:

@@ -32,13 +32,14 @@ def tls(host: str, settings: ClientTlsSettings | None, alt_names: tuple[str, ...
     if settings is None or settings.mode is TlsMode.DISABLE:
         return None
     ca_file = settings.ca_certificates
+    is_mutual = settings.mode is TlsMode.MUTUAL
     return Tls(
         sni=settings.sni or host,
         names=tuple(settings.subject_alt_names) or alt_names or (host,),
         ca_file=None if ca_file == "system" else ca_file,
         verify=not settings.insecure_skip_verify,
-        certificate_file=settings.client_certificate,
-        key_file=settings.private_key,
+        certificate_file=settings.client_certificate if is_mutual else None,
+        key_file=settings.private_key if is_mutual else None,
     )
 
 
