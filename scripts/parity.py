@@ -9,6 +9,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "addon")]
 from tests.parity.compare import describe  # noqa: E402 - found by the line above
 from tests.parity.files import scenarios_in  # noqa: E402
 from tests.parity.histories import histories  # noqa: E402
+from tests.parity.known import KNOWN  # noqa: E402
 from tests.parity.model import compare_histories  # noqa: E402
 from tests.parity.players import NotStartedError  # noqa: E402
 from tests.parity.scenario import Record, Scenario  # noqa: E402
@@ -57,11 +59,18 @@ def chosen(asked: argparse.Namespace) -> list[Scenario]:
     return [s for s in everything if not asked.name or any(part in s.name for part in asked.name)]
 
 
+def verdict(result: Result) -> str:
+    """What is to be said about both plays."""
+    if result.differences:
+        return "known" if result.scenario.name in KNOWN else "DIFFERENT"
+    return "same again" if result.chances else "same"
+
+
 def print_table(results: Sequence[Result], *, verbose: bool) -> None:
     """One row per scenario, and below it what differs."""
     width = max(len(result.scenario.name) for result in results)
     for result in results:
-        same = "DIFFERENT" if result.differences else "same again" if result.chances else "same"
+        same = verdict(result)
         print(f"{result.scenario.name:{width}}  {same:10}  Envoy  {describe(result.scenario, result.envoy)}")
         print(f"{'':{width}}  {'':10}  ours   {describe(result.scenario, result.ours)}")
         for difference in result.differences:
@@ -121,11 +130,11 @@ def main() -> int:
             return 2
     print_table(results, verbose=asked.verbose)
     took = time.monotonic() - began  # noqa: TID251
-    different = sum(bool(result.differences) for result in results)
-    again = sum(bool(result.chances) and not result.differences for result in results)
+    verdicts = Counter(verdict(result) for result in results)
+    different = verdicts["DIFFERENT"]
     print(
-        f"\n{len(results)} scenarios, {different} different, "
-        f"{again} the same only when played again, in {took:.0f} s"
+        f"\n{len(results)} scenarios, {different} different, {verdicts['known']} with a known difference, "
+        f"{verdicts['same again']} the same only when played again, in {took:.0f} s"
     )
     return 1 if different else 0
 

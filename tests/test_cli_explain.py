@@ -8,6 +8,7 @@ import pytest
 from llm_fallback.cli import main
 from tests.config.written import CUSTOM, entry, openai, provider, rule, virtual_service
 
+ROOT = Path(__file__).parents[1]
 CONFIGURATION = (
     provider(
         "a.com",
@@ -36,8 +37,8 @@ CONFIGURATION = (
 TO_A = ("--url", "http://a.com/")
 STORY = """\
 POST http://a.com/
-rule     all  mesh.yaml:32 VirtualService/vs  (2 of 2; it takes every request)
-         not premium: the header user-type is missing (mesh.yaml:30)
+rule     all  mesh.yaml:33 VirtualService/vs  (2 of 2; it takes every request)
+         not premium: the header user-type is missing (mesh.yaml:31)
 target   a.com:80 (LLMProvider/a), 1 endpoint, in rotation
 fallback b.com:80, 1 endpoint, in rotation; used while a.com:80 has no healthy endpoint
 sends    POST https://a.com/a/chat/completions
@@ -107,8 +108,8 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["rejected"] == [
         {
             "name": "premium",
-            "source": "mesh.yaml:29 VirtualService/vs",
-            "mismatches": [{"name": "", "source": "mesh.yaml:30", "why": "the header user-type is missing"}],
+            "source": "mesh.yaml:30 VirtualService/vs",
+            "mismatches": [{"name": "", "source": "mesh.yaml:31", "why": "the header user-type is missing"}],
         }
     ]
     assert told["retries"]["retry_on"] == ["cancelled", "connect-failure", "refused-stream", "unavailable"]
@@ -209,3 +210,24 @@ def test_a_terminals_commands_are_not_passed_on(capsys: pytest.CaptureFixture[st
 
     assert "\x1b" not in out
     assert "\\x1b[2J" in out
+
+
+def test_the_story_of_the_documentation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command in docs/explain.md says what is printed there."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("dashscopeAPI_KEY", "canary")
+    host = "asm-llm-provider-test.com"
+
+    assert (
+        main(
+            [
+                *("explain", "--url", f"http://{host}/", "--header", "Authorization: Bearer sk-mine"),
+                *("--body", '{"messages": [], "stream": true}', "--eject", host),
+            ]
+        )
+        == 0
+    )
+
+    assert capsys.readouterr().out in (ROOT / "docs" / "explain.md").read_text()

@@ -1,13 +1,9 @@
 """What an explanation says of each kind of decision; that it is the proxy's own is in the properties."""
 
-import random
-
 import pytest
-from pydantic import SecretStr
 
 from llm_fallback.config.routes import (
     Cors,
-    Destination,
     DirectResponse,
     Fault,
     HeaderOperations,
@@ -20,68 +16,18 @@ from llm_fallback.config.routes import (
     Route,
     RouteDestination,
     StringMatch,
-    VirtualHost,
 )
 from llm_fallback.config.snapshot import (
-    Algorithm,
-    HashPolicy,
-    HashSource,
-    LoadBalancing,
-    Provider,
-    ProviderConfig,
-    Service,
     Snapshot,
-    Target,
-    Tls,
 )
-from llm_fallback.explanation import Explanation, explain
-from llm_fallback.explanation.model import Destination as Told
 from llm_fallback.explanation.model import Use
-from llm_fallback.outlier import Endpoint, OutlierPolicy
 from llm_fallback.retry import MAX_REPLAY_BYTES
 from llm_fallback.rewriting import OriginalRequest
+from tests.explained import GONE, OTHERWISE_B, TO_A, A, B, asking, only, snapshot, target, to, told
 
-A, B = Destination("a.com"), Destination("b.com")
-GONE = Destination("gone.com", 81, "v9")
-TO_A = RouteDestination(A)
-OTHERWISE_B = RouteDestination(A, fallback=B)
 ORIGIN = ("Origin", "https://page.com")
 PREFLIGHT = (ORIGIN, ("Access-Control-Request-Method", "POST"))
 CORS = Cors(origins=(StringMatch(MatchType.EXACT, "https://page.com"),), expose=("x-a",))
-
-
-def target(host: str, count: int = 1, **more: object) -> Target:
-    """Plain text, to `host-0:80` and so on, with a detector."""
-    endpoints = tuple(Endpoint(f"{host}-{number}", 80) for number in range(count))
-    return Target(host, 80, endpoints, **({"outlier": OutlierPolicy()} | more))  # type: ignore[arg-type]
-
-
-def snapshot(*routes: Route, targets: tuple[Target, ...] = (target("a.com"), target("b.com"))) -> Snapshot:
-    services = {each.host: Service(each.host, {(80, None): each}) for each in targets}
-    return Snapshot(services, {"a.com": VirtualHost("VirtualService/vs", routes)})
-
-
-def to(*destinations: RouteDestination, **more: object) -> Route:
-    return Route("all", "f.yaml:1 VirtualService/vs", destinations, **more)  # type: ignore[arg-type]
-
-
-def asking(
-    path: str = "/", *headers: tuple[str, str], method: str = "POST", body: bytes = b""
-) -> OriginalRequest:
-    return OriginalRequest(method, "a.com", 80, path, headers, body)
-
-
-def told(given: Snapshot, request: OriginalRequest | None = None, *, ejected: str = "") -> Explanation:
-    """With the endpoints in a text of names ejected."""
-    return explain(
-        given, request or asking(), is_ejected=lambda _, endpoint: endpoint.address in ejected.split()
-    )
-
-
-def only(explanation: Explanation) -> Told:
-    assert explanation.answer is None
-    (destination,) = explanation.destinations
-    return destination
 
 
 def test_a_host_that_is_not_managed() -> None:
@@ -253,41 +199,6 @@ def test_a_target_that_does_not_exist_is_named_as_written() -> None:
     assert only(told(snapshot(to(RouteDestination(GONE))))).name == "gone.com:81/v9"
 
 
-@pytest.mark.parametrize(
-    ("panic_threshold", "expected"),
-    [(0, ("a.com-1:80", "a.com-2:80")), (70, ("a.com-0:80", "a.com-1:80", "a.com-2:80"))],
-)
-def test_endpoints(panic_threshold: int, expected: tuple[str, ...]) -> None:
-    """Those that may get the request; in panic, also those that are ejected."""
-    three = target("a.com", 3, panic_threshold=panic_threshold)
-
-    found = only(told(snapshot(to(TO_A), targets=(three,)), ejected="a.com-0"))
-
-    assert found.target
-    assert [each.is_ejected for each in found.target.endpoints] == [True, False, False]
-    assert found.sent
-    assert found.sent.endpoints == expected
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "header", "is_hashed"),
-    [
-        (Algorithm.MAGLEV, "x-user", True),
-        (Algorithm.RING_HASH, "x-user", True),
-        (Algorithm.RING_HASH, "x-other", False),
-        (Algorithm.RANDOM, "x-user", False),
-    ],
-)
-def test_the_endpoint_that_a_hash_leads_to(algorithm: Algorithm, header: str, is_hashed: bool) -> None:  # noqa: FBT001
-    policy = HashPolicy(HashSource.HEADER, "x-user")
-    five = target("a.com", 5, balancing=LoadBalancing(algorithm, policy, 1009))
-
-    sent = only(told(snapshot(to(TO_A), targets=(five,)), asking("/", (header, "me")))).sent
-
-    assert sent
-    assert (sent.is_hashed, len(sent.endpoints)) == ((True, 1) if is_hashed else (False, 5))
-
-
 def test_every_destination_has_its_share() -> None:
     """What comes of the others does not matter."""
     route = to(RouteDestination(A, 3), RouteDestination(B, 1), is_weighted=True)
@@ -298,47 +209,6 @@ def test_every_destination_has_its_share() -> None:
         ("a.com:80", 75.0, Use.TARGET),
         ("b.com:80", 25.0, Use.NOWHERE),
     ]
-
-
-def test_what_is_sent_to_a_provider() -> None:
-    """Its path, its name, its settings and a place for its key."""
-    config = ProviderConfig("qwen", stream=False, api_key=SecretStr("s3cret"))
-    there = target(
-        "a.com", tls=Tls("sni.com", ("a.com",)), provider=Provider("p", "/x/chat/completions", config)
-    )
-    request = asking("/?a=1", ("Authorization", "Bearer mine"), body=b'{"stream": true, "model": "m"}')
-
-    found = only(told(snapshot(to(TO_A), targets=(there,)), request))
-
-    sent = found.sent
-    assert sent
-    assert (sent.method, sent.url, sent.sni) == ("POST", "https://a.com/x/chat/completions?a=1", "sni.com")
-    assert sent.headers == (("Host", "a.com"), ("Authorization", "Bearer [redacted]"))
-    assert (dict(sent.body.set), sent.body.kept) == ({"model": "qwen"}, ("stream",))
-    assert found.target
-    assert found.target.resources == ("LLMProvider/p",)
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        pytest.param(b"", ({}, ()), id="none"),
-        pytest.param(b"{}", ({"model": "qwen", "stream": False}, ()), id="both-set"),
-        pytest.param(b'{"model": "qwen", "stream": 1}', ({}, ("model", "stream")), id="both-kept"),
-        pytest.param(b"[1]", ({}, ()), id="no-object"),
-        pytest.param(b"[" * 100_000, ({}, ()), id="too-deep"),
-        pytest.param(
-            b'{"a": ' + b"9" * 5000 + b', "stream": true}', ({"model": "qwen"}, ("stream",)), id="long"
-        ),
-    ],
-)
-def test_settings_in_the_body(body: bytes, expected: tuple[dict[str, object], tuple[str, ...]]) -> None:
-    there = target("a.com", provider=Provider("p", default=ProviderConfig("qwen", stream=False)))
-
-    sent = only(told(snapshot(to(TO_A), targets=(there,)), asking("/v1/chat/completions", body=body))).sent
-
-    assert sent
-    assert (dict(sent.body.set), sent.body.kept) == expected
 
 
 @pytest.mark.parametrize(
@@ -395,12 +265,3 @@ def test_what_else_a_rule_does() -> None:
         ("b.com:80", 12.5, True),
         ("gone.com:81/v9", 100.0, False),
     ]
-
-
-def test_nothing_is_drawn() -> None:
-    """Explaining changes nothing for the requests that follow."""
-    state = random.getstate()
-
-    told(snapshot(to(RouteDestination(A, 1), RouteDestination(B, 1), fault=Fault(50, 1, 50, 503))))
-
-    assert random.getstate() == state

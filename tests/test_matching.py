@@ -111,7 +111,13 @@ MATCHES = [
         id="no-header",
     ),
     pytest.param(
-        Match(headers={"a": exact("1,2")}), facts("/", "", ("A", "1"), ("a", "2")), "", id="repeated"
+        Match(headers={"a": exact("2")}), facts("/", "", ("A", "1"), ("a", "2")), "", id="one-of-several"
+    ),
+    pytest.param(
+        Match(headers={"a": exact("1,2")}),
+        facts("/", "", ("A", "1"), ("a", "2")),
+        "the header a is '1' and '2' and does not equal '1,2'",
+        id="not-all-of-them-together",
     ),
     pytest.param(Match(headers={"a": PRESENT}), facts("/", "", ("A", "")), "", id="present-and-empty"),
     pytest.param(Match(headers={"a": PRESENT}), facts(), "the header a is missing", id="not-present"),

@@ -302,7 +302,7 @@ def test_shown() -> None:
                 ("Proxy-Connection", "keep-alive"),
                 ("Proxy-Authenticate", "Basic"),
                 ("Proxy-Authorization", "Basic x"),
-                ("TE", "trailers"),
+                ("TE", "gzip"),
                 ("Trailer", "X-Sum"),
                 ("Transfer-Encoding", "chunked"),
                 ("Upgrade", "h2c"),

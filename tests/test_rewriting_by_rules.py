@@ -97,7 +97,7 @@ def test_the_rules_rewrite_comes_first(path: str, provider: Provider | None, exp
             id="the-rules-rewrite-over-its-headers",
         ),
         pytest.param(
-            Plan(Rewrite(uri="/", authority="w.com"), destination=to(authority="d.com"), fell_back=True),
+            Plan(Rewrite(authority="w.com"), destination=to(authority="d.com"), fell_back=True),
             QWEN,
             "b.com",
             id="a-fallback-provider-keeps-its-own",
@@ -115,6 +115,13 @@ def test_authority(plan: Plan, provider: Provider | None, expected: str) -> None
     told = (("x-envoy-original-host", request().authority),)
     assert outgoing.headers[1:] in ((), told)
     assert expected in (request().authority, target_of(provider).host) or outgoing.headers[1:] == told
+
+
+def test_a_client_that_takes_trailers_says_so_to_the_provider() -> None:
+    """As through Envoy; nothing else of TE is passed on."""
+    outgoing = rewrite(request("/", ("TE", "Trailers")), target_of(QWEN), None)
+
+    assert rest(outgoing) == (("te", "trailers"),)
 
 
 def test_a_path_that_a_rule_replaced_is_told() -> None:

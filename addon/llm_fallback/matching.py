@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from llm_fallback.config.routes import Match, MatchType, Route, StringMatch
-from llm_fallback.redaction import is_credential
+from llm_fallback.redaction import is_credential, redact_query
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -117,7 +117,7 @@ class _Condition(NamedTuple):
         if not self.values:
             return f"{subject} is missing" + (", which counts as empty" if self.is_inverted else "")
         is_shown = not is_credential(self.name)
-        value = f"is {' and '.join(map(repr, self.values))}" if is_shown else "is there"
+        value = f"is {' and '.join(repr(redact_query(value)) for value in self.values)}" if is_shown else "is there"
         auxiliary = "must" if self.is_inverted else "does"
         return f"{subject} {value} and {auxiliary} not {self._verb(is_shown=is_shown)}"
 

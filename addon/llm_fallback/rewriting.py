@@ -119,7 +119,7 @@ class Outgoing:
 
     def shown(self) -> tuple[str, Headers]:
         """Path and headers for people: every credential, the provider's key among them, is redacted."""
-        headers = [(n, redact_header(n, v) if is_credential(n) else v) for n, v in self.headers]
+        headers = [(n, redact_header(n, v) if is_credential(n) else redact_query(v)) for n, v in self.headers]
         if self.api_key:
             headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
         return redact_query(self.path), tuple(headers)
@@ -184,7 +184,6 @@ def rewrite(
     path = original = request.path if is_own_host else drop_query_credentials(request.path)
     if plan.rewrite:
         path = paths.rewritten(path, plan.rewrite, plan.match)
-    was_rewritten = path != original
     if provider:
         path = paths.for_provider(path, provider, addressed)
     headers = _headers(request.headers, with_credentials=is_own_host)
@@ -195,7 +194,7 @@ def rewrite(
     if provider and paths.is_chat(path, provider):
         headers, body = _body(headers, body, config)
     authority = _authority(request, target, plan)
-    if was_rewritten:
+    if plan.rewrite and plan.rewrite.uri:  # told even where it changes nothing, as by Envoy
         headers = (*headers, (_ORIGINAL_PATH, original))
     if authority != request.authority and authority == _explicit_authority(plan):
         headers = (*headers, (_ORIGINAL_HOST, request.authority))

@@ -202,9 +202,7 @@ def to(destination: str) -> str:
 
 
 @pytest.fixture(scope="module", name="mesh")
-def run(
-    background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mesh]:
+def run(background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     text = "".join(
         [
             virtual_service("weights", WEIGHTS),
@@ -232,8 +230,8 @@ def run(
     folder = tmp_path_factory.mktemp("destinations")
     with socket.socket() as gone:
         gone.bind(("127.0.0.1", 0))
-        port = gone.getsockname()[1]
-        with running(background, setting, folder, text, providers, gone=port) as mesh:
+        values = {"gone": gone.getsockname()[1]}
+        with running(background, setting, folder, text, providers, values=values) as mesh:
             yield mesh
 
 

@@ -253,9 +253,7 @@ def rule(case: Case) -> str:
 
 
 @pytest.fixture(scope="module", name="mesh")
-def run(
-    background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mesh]:
+def run(background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     text = "".join(
         [
             *(virtual_service(name, rule(case)) for name, case in CASES.items() if name != "authority"),

@@ -62,7 +62,11 @@ RULES = {
     "per-try": "retries:\n    attempts: 1\n    perTryTimeout: 500ms\n    retryOn: reset",
     "per-try-twice": "retries:\n    attempts: 1\n    perTryTimeout: 100ms\n    retryOn: 5xx",
     "timeout": "timeout: 200ms",
-    "time-for-all": "timeout: 1s\n  retries:\n    attempts: 1000\n    perTryTimeout: 20ms\n    retryOn: reset",
+    "time-for-all": """timeout: 1s
+  retries:
+    attempts: 1000
+    perTryTimeout: 20ms
+    retryOn: reset""",
     "backoff": "timeout: 500ms\n  retries:\n    attempts: 1\n    retryOn: 5xx\n    backoff: 2000h",
     "abort": "fault:\n    abort:\n      percentage: {value: 100}\n      httpStatus: 418",
     "no-abort": "fault:\n    abort:\n      percentage: {value: 0}\n      httpStatus: 418",
@@ -109,9 +113,7 @@ def retrying() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", name="mesh")
-def run(
-    background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mesh]:
+def run(background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     text = "".join(
         [
             *(virtual_service(name, rule(what)) for name, what in RULES.items()),
@@ -128,7 +130,7 @@ def run(
             tmp_path_factory.mktemp("retries"),
             text,
             {"flaky": Provider(as_asked)},
-            nobody=nobody.getsockname()[1],
+            values={"nobody": nobody.getsockname()[1]},
         ) as mesh:
             yield mesh
 
@@ -170,9 +172,7 @@ def test_a_refused_connection_that_is_not_retried(mesh: Mesh) -> None:
     assert mesh.told("nobody-on-retriable-4xx.test", "503 UF").count("connect-failure (") == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "made"), [("503/4", 200, 5), ("503/5", 503, 5), ("200", 200, 1)]
-)
+@pytest.mark.parametrize(("path", "status", "made"), [("503/4", 200, 5), ("503/5", 503, 5), ("200", 200, 1)])
 def test_attempts(mesh: Mesh, path: str, status: int, made: int) -> None:
     """So many retries, and then no more."""
     answer, tries = attempts(mesh, f"attempts.test/{path}")

@@ -181,11 +181,9 @@ def with_a_route(action: str) -> str:
 
 
 @pytest.fixture(scope="module", name="mesh")
-def run(
-    background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mesh]:
+def run(background: Background, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     verbose = (("x-internal", "1"), ("x-second-internal", "2"), ("x-many", "provider"), ("x-provider", "its"))
-    providers = named("red", "shadow", "second_shadow") | {"verbose": Provider(respond(headers=verbose))}
+    providers = named("red", "shadow", "second-shadow") | {"verbose": Provider(respond(headers=verbose))}
     text = "".join(
         [
             *(virtual_service(name, rules) for name, rules in REWRITES.items()),
@@ -198,8 +196,7 @@ def run(
             virtual_service("header-authority", HEADER_AUTHORITY),
             virtual_service("own-answers", OWN_ANSWERS),
             virtual_service("cors", CORS),
-            *(service_entry(name) for name in ("red", "verbose", "shadow")),
-            service_entry("second-shadow", port="second_shadow"),
+            *(service_entry(name) for name in ("red", "verbose", "shadow", "second-shadow")),
         ]
     )
     with running(background, setting, tmp_path_factory.mktemp("rewriting"), text, providers) as mesh:
@@ -232,7 +229,13 @@ def test_rewrite(mesh: Mesh, name: str, path: str, sent: str, host: str) -> None
 
 def test_header_operations_on_a_request(mesh: Mesh) -> None:
     """Set, added and removed, by the rule and by its destination."""
-    headers = {"x-client": "its own", "x-many": "client", "x-secret": "a", "x-second-secret": "b", "x-keep": "c"}
+    headers = {
+        "x-client": "its own",
+        "x-many": "client",
+        "x-secret": "a",
+        "x-second-secret": "b",
+        "x-keep": "c",
+    }
     mesh.ask("headers.test", headers=headers)
     request = mesh.providers["verbose"].requests[-1]
     assert request.header("x-rule") == "from the rule"
@@ -246,7 +249,11 @@ def test_header_operations_on_a_request(mesh: Mesh) -> None:
 def test_header_operations_on_an_answer(mesh: Mesh) -> None:
     """The same on the way back."""
     headers = mesh.ask("headers.test").headers
-    assert (headers["x-rule"], headers["x-destination"], headers["x-provider"]) == ("seen", "seen", "the rule's")
+    assert (headers["x-rule"], headers["x-destination"], headers["x-provider"]) == (
+        "seen",
+        "seen",
+        "the rule's",
+    )
     assert headers["x-many"] == "provider, rule, destination"
     assert not {"x-internal", "x-second-internal"} & headers.keys()
 
@@ -276,7 +283,7 @@ def test_direct_response(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shadows"),
-    [("mirror", ["shadow"]), ("mirrors", ["shadow", "second_shadow"])],
+    [("mirror", ["shadow"]), ("mirrors", ["shadow", "second-shadow"])],
 )
 def test_a_mirror_gets_a_copy(mesh: Mesh, name: str, shadows: list[str]) -> None:
     """The client has the destination's answer; the copy bears Envoy's mark in its host."""

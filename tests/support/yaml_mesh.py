@@ -3,6 +3,7 @@
 In the texts `<name>` stands for what is known only when the test runs: a provider's port, the path of a file.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,13 +16,13 @@ import httpx
 
 from tests.support.background import Background
 from tests.support.clients import Answer, answer_of, http_client
-from tests.support.provider import Provider, respond
+from tests.support.provider import Behaviour, Exchange, Provider, respond
 from tests.support.proxy import Proxy, Setting
 
 _ASM = "istio.alibabacloud.com/v1beta1"
 _ISTIO = "networking.istio.io/v1"
 _VERSIONS = {"LLMProvider": _ASM, "LLMRoute": _ASM}
-_PLACEHOLDER = re.compile(r"<(\w+)>")
+_PLACEHOLDER = re.compile(r"<([\w-]+)>")
 
 
 def resource(kind: str, name: str, spec: str, *, annotations: str = "{}") -> str:
@@ -106,7 +107,7 @@ def running(
     text: str,
     providers: Mapping[str, Provider],
     *options: str,
-    **values: object,
+    values: Mapping[str, object] | None = None,
 ) -> Iterator[Mesh]:
     """Serve, write the YAML with the providers' ports and the values in it, and start the proxy."""
     with ExitStack() as stack:
@@ -114,7 +115,7 @@ def running(
             stack.enter_context(background.serving(provider))
         ports = {name: provider.port for name, provider in providers.items()}
         config = folder / "mesh.yaml"
-        config.write_text(fill(text, {**ports, **values}), encoding="utf-8")
+        config.write_text(fill(text, {**ports, **(values or {})}), encoding="utf-8")
         proxy = stack.enter_context(Proxy(setting, config, *options))
         proxy.wait_for_line(r"managing ")  # or the log, with the findings, is shown
         yield Mesh(proxy, providers, stack.enter_context(http_client(proxy)))
@@ -128,3 +129,24 @@ def fill(text: str, values: Mapping[str, object]) -> str:
 def named(*names: str) -> dict[str, Provider]:
     """Providers without TLS whose answers are their names."""
     return {name: Provider(respond(200, name.encode(), (("x-from", name),))) for name in names}
+
+
+class Gate:
+    """A behaviour that keeps requests to `/long` waiting until it is opened."""
+
+    def __init__(self, background: Background, otherwise: Behaviour) -> None:
+        self.waiting = 0
+        self._background = background
+        self._otherwise = otherwise
+        self._opened = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Wait if need be, then answer."""
+        if exchange.request.path == "/long":
+            self.waiting += 1
+            await self._opened.wait()
+        await self._otherwise(exchange)
+
+    def open(self) -> None:
+        """Let those who wait, and all who come after them, have their answers."""
+        self._background.call(self._opened.set)

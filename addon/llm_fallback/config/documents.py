@@ -51,7 +51,7 @@ class Document:
             place = place.places.get(part)
         return line
 
-    def finding(self, path: Path, problem: str, hint: str, code: str) -> Finding:
+    def finding(self, path: Path, problem: str, hint: str, code: Code) -> Finding:
         """An error at a path of this document."""
         return Finding(self.file, self.line(path), self.name, dotted(path), problem, hint, code)
 
@@ -84,7 +84,7 @@ def parse(file: str, text: bytes) -> Parsed:
         error = reason
         line, problem, hint = syntax.explain(error, text)
         findings.append(Finding(file, line, "", "", problem, hint, Code.YAML_SYNTAX))
-    template = syntax.template_line(text) if any(f.code == Code.YAML_SYNTAX for f in findings) else None
+    template = syntax.template_line(text) if any(f.code is Code.YAML_SYNTAX for f in findings) else None
     if template:
         return Parsed([], [_unrendered(file, template)], is_cut=True)
     return Parsed(documents, findings, is_cut=error is not None)

@@ -12,7 +12,8 @@ from llm_fallback.config.findings import Code, Finding
 STANDARD_INPUT = Path("-")
 MAX_BYTES = 64 * 1024 * 1024
 
-_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+SUFFIXES = (".yaml", ".yml", ".json")
+"""How the names of a folder's files end that are read, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _files(path: Path) -> Iterator[Path | Finding]:
 
 def _is_meant(file: Path) -> bool:
     """Whether a file of a folder is for us; a link to nowhere is, so that somebody says so."""
-    if file.name.startswith(".") or file.suffix.lower() not in _SUFFIXES:
+    if file.name.startswith(".") or not file.name.lower().endswith(SUFFIXES):
         return False
     return file.is_file() or (file.is_symlink() and not file.exists())
 

@@ -65,7 +65,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem at one place. `hint` says what to write instead; `code` is a `Code`."""
+    """One problem at one place. `hint` says what to write instead."""
 
     file: str
     line: int | None
@@ -73,7 +73,7 @@ class Finding:
     field: str
     problem: str
     hint: str
-    code: str
+    code: Code
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:

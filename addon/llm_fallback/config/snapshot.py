@@ -154,6 +154,8 @@ class Target:
     balancing: LoadBalancing = LoadBalancing()
     pool: ConnectionPool = DEFAULT_POOL
     provider: Provider | None = None
+    sources: tuple[str, ...] = ()
+    """The resources that describe it, and where they were written."""
 
     @property
     def key(self) -> "TargetKey":

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from llm_fallback.config.documents import Document, Path, dotted
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
-from llm_fallback.resources.base import Expanded, FieldError, Model
+from llm_fallback.resources.base import Expanded, FieldError, MissingError, Model, UnsupportedError
 
 _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
@@ -55,7 +55,7 @@ class Written[R: Resource]:
         return f"{self.document.file}:{self.document.line(())} {self.document.name}"
 
     def finding(
-        self, path: Path, problem: str, hint: str, code: str, severity: Severity = Severity.ERROR
+        self, path: Path, problem: str, hint: str, code: Code, severity: Severity = Severity.ERROR
     ) -> Finding:
         """A finding at a path of the resource."""
         document = self.document
@@ -70,7 +70,7 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
     if not isinstance(api_version, str) or not isinstance(kind, str):
         missing = "kind" if isinstance(api_version, str) else "apiVersion"
         return document.finding(
-            (missing,), "is missing", "every resource has apiVersion and kind", "unknown-kind"
+            (missing,), "is missing", "every resource has apiVersion and kind", Code.UNKNOWN_KIND
         )
     known = KINDS.get(kind)
     if known and api_version in known.API_VERSIONS:
@@ -81,13 +81,13 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
             ("apiVersion",),
             f"no {kind} in apiVersion {api_version!r}",
             f"write {versions}",
-            "unknown-version",
+            Code.UNKNOWN_VERSION,
         )
     if api_version.split("/")[0] not in API_GROUPS or kind in HARMLESS_KINDS:
         return None
     if nearest := _nearest(kind, KINDS):
-        return document.finding(("kind",), f"unknown kind {kind!r}", nearest, "unknown-kind")
-    return document.finding(("kind",), f"kind {kind} is not supported", "remove it", "unsupported-kind")
+        return document.finding(("kind",), f"unknown kind {kind!r}", nearest, Code.UNKNOWN_KIND)
+    return document.finding(("kind",), f"kind {kind} is not supported", "remove it", Code.UNSUPPORTED_KIND)
 
 
 def validate(kind: type[Resource], document: Document) -> Written[Any] | list[Finding]:
@@ -106,7 +106,7 @@ def _finding(kind: type[Resource], document: Document, details: ErrorDetails) ->
     return document.finding(path, problem, hint, code)
 
 
-def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, str]:
+def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, Code]:
     """Problem, hint and code of one pydantic error."""
     context = details.get("ctx", {})
     given = details["input"]
@@ -115,46 +115,60 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
         case "extra_forbidden":
             return _unknown_field(kind, path)
         case "missing":
-            return "is required", "", "missing-field"
+            return "is required", "", Code.MISSING_FIELD
         case "value_error":
             error = context["error"]
             problem, _, hint = str(error).partition("; ")
-            return f"{shown}{problem}", hint, getattr(error, "code", "invalid-value")
+            return f"{shown}{problem}", hint, _code_of(error)
         case "enum":
             return (
                 f"{shown}not one of the values that are supported",
                 _nearest(_text(given), _QUOTED.findall(context["expected"]))
                 or f"write {context['expected']}",
-                "invalid-value",
+                Code.INVALID_VALUE,
             )
         case "greater_than_equal":
-            return f"must be {context['ge']} or more{_but(given)}", "", "out-of-range"
+            return f"must be {context['ge']} or more{_but(given)}", "", Code.OUT_OF_RANGE
         case "less_than_equal":
-            return f"must be {context['le']} or less{_but(given)}", "", "out-of-range"
+            return f"must be {context['le']} or less{_but(given)}", "", Code.OUT_OF_RANGE
         case "string_too_short" | "too_short":
-            return "must not be empty", "", "invalid-value"
+            return "must not be empty", "", Code.INVALID_VALUE
         case wanted if wanted in _WANTED:
             quotes = (
                 "put it in quotes"
                 if wanted == "string_type" and isinstance(given, (bool, int, float))
                 else ""
             )
-            return f"must be {_WANTED[wanted]}, not {_GIVEN.get(type(given), 'text')}", quotes, "wrong-type"
+            return (
+                f"must be {_WANTED[wanted]}, not {_GIVEN.get(type(given), 'text')}",
+                quotes,
+                Code.WRONG_TYPE,
+            )
         case _:
-            return details["msg"], "", "invalid-value"
+            return details["msg"], "", Code.INVALID_VALUE
 
 
-def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, str]:
+def _code_of(error: Exception) -> Code:
+    match error:
+        case UnsupportedError():
+            return Code.UNSUPPORTED_VALUE
+        case MissingError():
+            return Code.MISSING_FIELD
+        case _:
+            return Code.INVALID_VALUE
+
+
+def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, Code]:
     name = str(path[-1])
     models = [model for model in _models_at(kind, path[:-1]) if name in model.NOT_SUPPORTED]
     if models:
-        return "this field of the mesh's is not supported", "remove it", "unsupported-field"
+        return "this field of the mesh's is not supported", "remove it", Code.UNSUPPORTED_FIELD
     fields = [
         field.alias or key
         for model in _models_at(kind, path[:-1])
         for key, field in model.model_fields.items()
     ]
-    return "unknown field", _nearest(name, fields), "unknown-field"
+    return "unknown field", _nearest(name, fields), Code.UNKNOWN_FIELD
 
 
 def _models_at(kind: type[Resource], path: Path) -> Iterator[type[Model]]:

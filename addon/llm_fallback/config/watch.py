@@ -16,7 +16,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from llm_fallback.config.files import read_files
+from llm_fallback.config.files import SUFFIXES, read_files
 from llm_fallback.config.findings import Finding
 
 logger = logging.getLogger("llm-fallback")
@@ -31,7 +31,6 @@ QUIET_S = 0.15
 PATIENCE_S = 0.8
 """How long to wait for that; a file that never stays as it is has to be read at some time."""
 
-_SUFFIXES = (".yaml", ".yml", ".json")
 _MAX_LINKS = 40  # as Linux
 _STEP_MS = 50
 
@@ -74,7 +73,7 @@ def _files(paths: Sequence[Path]) -> Iterator[str]:
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Those that may be files of a configuration."""
     with suppress(OSError), os.scandir(folder) as entries:
-        yield from (entry for entry in entries if entry.name.lower().endswith(_SUFFIXES))
+        yield from (entry for entry in entries if entry.name.lower().endswith(SUFFIXES))
 
 
 def folders(paths: Sequence[Path]) -> frozenset[Path]:

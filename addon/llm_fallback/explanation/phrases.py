@@ -117,12 +117,12 @@ def balancing(given: LoadBalancing) -> str:
 def ejects(given: OutlierPolicy | None, panic_threshold: int) -> str:
     """When the detector takes an endpoint out of rotation, and for how long."""
     if given is None:
-        return "nobody: there is no outlierDetection"
+        return "never: there is no outlierDetection"
     local = (Reason.CONSECUTIVE_LOCAL_ORIGIN,) if given.split_local_origin else ()
     reasons = (Reason.CONSECUTIVE_5XX, Reason.CONSECUTIVE_GATEWAY, *local)
     causes = [f"{given.threshold(r)} {_FAILURES[r]}" for r in reasons if given.threshold(r)]
     if not causes:
-        return "nobody: all its thresholds are 0"
+        return "never: all thresholds are 0"
     clauses = [
         f"after {' or '.join(causes)}",
         f"for {seconds(given.base_ejection_s)} x multiplier, at most {seconds(given.max_ejection_s)}",

@@ -40,7 +40,7 @@ def place(target: Target, is_ejected: IsEjected) -> model.Place:
         host=target.host,
         port=target.port,
         subset=target.subset,
-        resources=(f"LLMProvider/{target.provider.name}",) if target.provider else (),
+        resources=target.sources,
         endpoints=tuple(
             model.EndpointState(str(endpoint), is_ejected(target, endpoint)) for endpoint in target.endpoints
         ),

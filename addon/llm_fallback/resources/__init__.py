@@ -15,8 +15,13 @@ from llm_fallback.resources.virtualservice import VirtualService
 KINDS: dict[str, type[Resource]] = {
     kind.__name__: kind
     for kind in (
-        DestinationRule, LLMFallbackPolicy, LLMProvider, LLMRoute, ServiceEntry, VirtualService,
-    )  # fmt: skip
+        DestinationRule,
+        LLMFallbackPolicy,
+        LLMProvider,
+        LLMRoute,
+        ServiceEntry,
+        VirtualService,
+    )
 }
 """Every kind that is read, by the name that YAML gives it."""
 

@@ -22,10 +22,8 @@ class Expanded(str):
 class FieldError(ValueError):
     """What is wrong with a field, said by a check of the model around it; `path` leads there from the model.
 
-    The text may end with a hint after `; `. `code` is the finding's.
+    The text may end with a hint after `; `.
     """
-
-    code = "invalid-value"
 
     def __init__(self, text: str, *path: str | int) -> None:
         super().__init__(text)
@@ -35,13 +33,9 @@ class FieldError(ValueError):
 class UnsupportedError(FieldError):
     """A value that the mesh takes and that does not act here."""
 
-    code = "unsupported-value"
-
 
 class MissingError(FieldError):
     """A field that is needed because of another one, or instead of one."""
-
-    code = "missing-field"
 
 
 class Model(BaseModel):

@@ -1,9 +1,11 @@
 """LLMFallbackPolicy: how failing requests are rescued. The one kind of ours; the mesh does not know it."""
 
+import difflib
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from llm_fallback.resources.base import (
     Count,
@@ -11,8 +13,8 @@ from llm_fallback.resources.base import (
     DurationMs,
     FieldError,
     Integer,
-    Model,
     LimitMs,
+    Model,
     PortSelector,
     Resource,
 )
@@ -27,8 +29,13 @@ FAILURES = frozenset(
 """The words of `rescue.failures`; a status such as 429 is one as well."""
 
 DEFAULT_FAILURES = (
-    "connect-failure", "reset", "5xx", "429", "response-timeout", "first-token-timeout", "error-answer", "cut-answer",
+    "connect-failure", "reset", "5xx", "429", "response-timeout", "first-token-timeout", "error-answer",
+    "cut-answer",
 )  # fmt: skip
+"""What is rescued where a policy does not say: whatever is no answer, and nothing that may be one."""
+
+_STATUS = re.compile(r"[45][0-9]{2}")
+_PREFIX = re.compile(r"[a-z0-9-]{0,40}")
 
 
 class TargetKind(StrEnum):
@@ -63,16 +70,32 @@ class TargetRef(Model):
         return self
 
 
-def _failure(value: str | int) -> str:
-    text = str(value)
-    if text in FAILURES or (text.isascii() and text.isdecimal() and 400 <= int(text) <= 599):
-        return text
-    raise ValueError(
-        f"{text!r} is no failure; write a status from 400 to 599, or one of {', '.join(sorted(FAILURES))}"
-    )
+def _failure(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return value  # of the wrong type, as will be said
+    if isinstance(value, int) and 400 <= value <= 599:
+        return str(value)
+    if isinstance(value, str) and (value in FAILURES or _STATUS.fullmatch(value)):
+        return value
+    close = difflib.get_close_matches(value, FAILURES, n=1) if isinstance(value, str) else []
+    hint = f"did you mean {close[0]}?" if close else f"write {', '.join(sorted(FAILURES))}"
+    raise ValueError(f"neither the name of a failure nor a status from 400 to 599; {hint}")
 
 
-Failure = Annotated[str | int, AfterValidator(_failure)]
+Failure = Annotated[
+    str,
+    BeforeValidator(_failure),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": sorted(FAILURES)},
+                {"type": "integer", "minimum": 400, "maximum": 599},
+                {"type": "string", "pattern": f"^{_STATUS.pattern}$"},
+            ]
+        }
+    ),
+]
+"""What may be rescued, by name or by status."""
 
 
 class Rescue(Model):
@@ -142,10 +165,18 @@ class AllEjected(StrEnum):
     TRY_SOONEST = "TrySoonest"
 
 
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError("not how a header may begin; write at most 40 small letters, digits and hyphens")
+    return value
+
+
 class Headers(Model):
     """The response headers that tell of a rescue; an empty prefix sends none."""
 
-    prefix: Annotated[str, Field(pattern=r"^[a-z0-9-]*$", max_length=40)] = "x-llm-fallback-"
+    prefix: Annotated[
+        str, AfterValidator(_prefix), Field(json_schema_extra={"pattern": f"^{_PREFIX.pattern}$"})
+    ] = "x-llm-fallback-"
 
 
 class LLMFallbackPolicySpec(Model):
@@ -163,6 +194,15 @@ class LLMFallbackPolicySpec(Model):
     all_ejected: Annotated[AllEjected, Field(strict=False)] = AllEjected.TRY_SOONEST
     max_request_bytes: Annotated[Integer, Field(ge=1, le=2**31 - 1)] = 10 * 1024 * 1024
     headers: Headers = Headers()
+
+    @model_validator(mode="after")
+    def _targets_are_distinct(self) -> Self:
+        seen: dict[tuple[TargetKind, str, str | None], int] = {}
+        for index, ref in enumerate(self.target_refs):
+            first = seen.setdefault((ref.kind, ref.name, ref.section_name), index)
+            if first != index:
+                raise FieldError(f"repeats targetRefs[{first}]; remove it", "targetRefs", index)
+        return self
 
 
 class LLMFallbackPolicy(Resource):

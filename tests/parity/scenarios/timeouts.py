@@ -84,7 +84,8 @@ def _hang_ups() -> Iterator[Scenario]:
     yield route("hang-up-resets-nothing", {}, *ask(500), *leave, *ask(500), Ask(), outlier=outlier(2))
     yield one("hang-up-keeps-the-fallback", outlier(1), *ask(500), *leave, Ask(2))
     backoff = _retries("503", 3, backoff="60s")
-    connecting = (Say(Fault.BLACKHOLE), Begin(1, waiting=1), HangUp(), *ask(200))
+    # The kernel takes up to a second to try again, and Envoy's connection waits for that.
+    connecting = (Say(Fault.BLACKHOLE), Begin(1, waiting=1), HangUp(), Say(200), Pause(1.2), Ask())
     yield route("hang-up-while-connecting", {}, *connecting, outlier=outlier(1))
     body = (Say(Fault.STALL), Begin(held=False), Pause(0.1), HangUp(), *ask(200))
     yield route("hang-up-in-the-body", {}, *body, outlier=outlier(1))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration, WrittenRules
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources.names import MESH
 
@@ -20,7 +20,7 @@ def routes_are_for_sidecars(configuration: Configuration) -> Iterator[Finding]:
     for written in routes:
         if not written.resource.spec.is_for_sidecars:
             hint = f"add {MESH} to it if sidecars are meant too"
-            yield written.finding(("spec", "gateways"), _GATEWAYS, hint, "not-for-us", Severity.INFO)
+            yield written.finding(("spec", "gateways"), _GATEWAYS, hint, Code.NOT_FOR_US, Severity.INFO)
 
 
 def rules_are_for_the_workload(configuration: Configuration) -> Iterator[Finding]:
@@ -48,15 +48,15 @@ def selectors_select_the_workload(configuration: Configuration) -> Iterator[Find
     for written, wanted in selections:
         if not wanted.items() <= workload.items():
             path = ("spec", "workloadSelector")
-            yield written.finding(path, _OTHERS, _SET_IT, "not-for-us", Severity.INFO)
+            yield written.finding(path, _OTHERS, _SET_IT, Code.NOT_FOR_US, Severity.INFO)
 
 
 def _for_others(configuration: Configuration, rules: WrittenRules, index: int) -> Finding:
     written, path = rules.written, (*rules.path, index)
     ours = [entry for entry in rules.conditions[index] if not entry.gateways or MESH in entry.gateways]
     if not ours:
-        return written.finding(path, _GATEWAYS, "", "not-for-us", Severity.INFO)
+        return written.finding(path, _GATEWAYS, "", Code.NOT_FOR_US, Severity.INFO)
     if configuration.workload is None and any(entry.source_labels for entry in ours):
         problem = "never applies: it asks for sourceLabels, and the proxy stands for no workload"
-        return written.finding(path, problem, _SET_IT, "not-for-us", Severity.WARNING)
-    return written.finding(path, _OTHERS, _SET_IT, "not-for-us", Severity.INFO)
+        return written.finding(path, problem, _SET_IT, Code.NOT_FOR_US, Severity.WARNING)
+    return written.finding(path, _OTHERS, _SET_IT, Code.NOT_FOR_US, Severity.INFO)

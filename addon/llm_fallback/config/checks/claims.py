@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 
 type _Claim = tuple[Hashable, Written[Any], Path]
@@ -19,21 +19,21 @@ def names_are_unique(configuration: Configuration) -> Iterator[Finding]:
     ]
     for second, path, first in _repeated(claims):
         problem = f"a {second.resource.kind} of this name is already at {first.place}"
-        yield second.finding(path, problem, "rename or remove one of them", "duplicate-resource")
+        yield second.finding(path, problem, "rename or remove one of them", Code.DUPLICATE_RESOURCE)
 
 
 def provider_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two LLMProviders have the same host."""
     for second, path, first in _repeated(_host(configuration.collection.providers)):
         problem = f"the host already belongs to {first.place}"
-        yield second.finding(path, problem, "a host has one LLMProvider", "duplicate-host")
+        yield second.finding(path, problem, "a host has one LLMProvider", Code.DUPLICATE_HOST)
 
 
 def entry_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two ServiceEntries describe the same host."""
     for second, path, first in _repeated(_hosts(configuration.collection.service_entries)):
         problem = f"the host is already described by {first.place}"
-        yield second.finding(path, problem, "keep one of them", "duplicate-host")
+        yield second.finding(path, problem, "keep one of them", Code.DUPLICATE_HOST)
 
 
 def llm_route_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def llm_route_hosts_are_unique(configuration: Configuration) -> Iterator[Finding
     for second, path, first in _repeated(claims):
         if second.resource.kind == "LLMRoute":
             problem = f"the host already has its rules in {first.place}"
-            yield second.finding(path, problem, "keep one of the two", "duplicate-host")
+            yield second.finding(path, problem, "keep one of the two", Code.DUPLICATE_HOST)
 
 
 def oldest_virtual_service_wins(configuration: Configuration) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def oldest_virtual_service_wins(configuration: Configuration) -> Iterator[Findin
     for second, path, first in _repeated(_hosts(configuration.virtual_services)):
         problem = f"has no effect: the host already belongs to {first.place}"
         hint = "merge the two; the mesh does not"
-        yield second.finding(path, problem, hint, "shadowed-host", Severity.WARNING)
+        yield second.finding(path, problem, hint, Code.SHADOWED_HOST, Severity.WARNING)
 
 
 def first_destination_rule_wins(configuration: Configuration) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def first_destination_rule_wins(configuration: Configuration) -> Iterator[Findin
     with_policy = [w for w in configuration.collection.destination_rules if w.resource.spec.traffic_policy]
     for second, path, first in _repeated(_host(with_policy)):
         problem = f"has no effect: the host already has {first.place}"
-        yield second.finding(path, problem, "merge the two", "shadowed-rule", Severity.WARNING)
+        yield second.finding(path, problem, "merge the two", Code.SHADOWED_RULE, Severity.WARNING)
 
 
 def first_subset_wins(configuration: Configuration) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def first_subset_wins(configuration: Configuration) -> Iterator[Finding]:
     ]
     for second, path, first in _repeated(claims):
         problem = f"has no effect: the host already has a subset of this name, in {first.place}"
-        yield second.finding(path, problem, "rename or remove it", "shadowed-rule", Severity.WARNING)
+        yield second.finding(path, problem, "rename or remove it", Code.SHADOWED_RULE, Severity.WARNING)
 
 
 def _host(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:

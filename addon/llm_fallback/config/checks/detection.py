@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.snapshot import Target
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule
@@ -23,7 +23,7 @@ def thresholds_can_be_reached(configuration: Configuration) -> Iterator[Finding]
                 (*path, "consecutive5xxErrors"),
                 "ejects nobody: without a threshold above 0, no error counts",
                 "write how many errors in a row eject, such as 5",
-                "never-ejects",
+                Code.NEVER_EJECTS,
                 Severity.WARNING,
             )
 
@@ -36,7 +36,7 @@ def gateway_errors_come_first(configuration: Configuration) -> Iterator[Finding]
                 (*path, "consecutiveGatewayErrors"),
                 "has no effect: consecutive5xxErrors counts gateway errors too, and is reached no later",
                 "write less than consecutive5xxErrors, or set that to 0",
-                "no-effect",
+                Code.NO_EFFECT,
                 Severity.WARNING,
             )
 
@@ -52,7 +52,7 @@ def few_endpoints_can_be_ejected(configuration: Configuration) -> Iterator[Findi
                     (*path, "maxEjectionPercent"),
                     f"nobody is ejected: the host has {_counted(count)}, and at most {percent}% are let go",
                     f"write {math.ceil(100 / count)} or more",
-                    "never-ejects",
+                    Code.NEVER_EJECTS,
                     Severity.WARNING,
                 )
                 break
@@ -70,7 +70,7 @@ def ejected_endpoints_are_avoided(configuration: Configuration) -> Iterator[Find
                     "an ejected endpoint gets requests all the same, unless they have a fallback:"
                     f" less than {threshold}% of the host's are healthy then",
                     "write 0",
-                    "panic-threshold",
+                    Code.PANIC_THRESHOLD,
                     Severity.WARNING,
                 )
                 break

@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources.httpactions import Fault, HTTPFaultInjection
 from llm_fallback.resources.virtualservice import HTTPRoute
@@ -20,7 +20,7 @@ def tries_can_time_out(configuration: Configuration) -> Iterator[Finding]:
                 (*path, "retries", "perTryTimeout"),
                 "has no effect: timeout, which spans all tries, is shorter and ends the request",
                 "write a shorter perTryTimeout, or a longer timeout",
-                "no-effect",
+                Code.NO_EFFECT,
                 Severity.WARNING,
             )
 
@@ -38,7 +38,7 @@ def faults_happen(configuration: Configuration) -> Iterator[Finding]:
                 problem, hint = f"never happens: it has no {what}", f"add {what}"
             else:
                 continue
-            yield written.finding((*path, "fault", name), problem, hint, "no-effect", Severity.WARNING)
+            yield written.finding((*path, "fault", name), problem, hint, Code.NO_EFFECT, Severity.WARNING)
 
 
 def mirrors_get_copies(configuration: Configuration) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def mirrors_get_copies(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _is_off(written: Written[Any], path: Path, problem: str) -> Finding:
-    return written.finding(path, problem, "", "no-effect", Severity.INFO)
+    return written.finding(path, problem, "", Code.NO_EFFECT, Severity.INFO)
 
 
 def _faults(fault: HTTPFaultInjection | None) -> Iterator[tuple[str, Fault, str | None]]:

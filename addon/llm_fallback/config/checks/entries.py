@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from llm_fallback.config.checks.configuration import Configuration
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.resources.serviceentry import Resolution
 
 
@@ -18,10 +18,10 @@ def wildcards_are_passed_through(configuration: Configuration) -> Iterator[Findi
             if spec.resolution is Resolution.NONE:
                 problem = "is not managed: requests under a wildcard are passed through as they are"
                 hint = "name the hosts whose requests are to be handled"
-                yield written.finding(path, problem, hint, "not-managed", Severity.INFO)
+                yield written.finding(path, problem, hint, Code.NOT_MANAGED, Severity.INFO)
             else:
                 problem = "a wildcard with endpoints of its own is not supported"
-                yield written.finding(path, problem, "write the full names", "unsupported-value")
+                yield written.finding(path, problem, "write the full names", Code.UNSUPPORTED_VALUE)
 
 
 def entries_have_ports(configuration: Configuration) -> Iterator[Finding]:
@@ -33,6 +33,6 @@ def entries_have_ports(configuration: Configuration) -> Iterator[Finding]:
                 ("spec", "ports"),
                 "has no port with HTTP or TLS: there is nothing to manage",
                 "",
-                "not-managed",
+                Code.NOT_MANAGED,
                 Severity.INFO,
             )

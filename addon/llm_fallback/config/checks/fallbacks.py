@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
 from llm_fallback.resources.llmfallbackpolicy import TargetKind
@@ -44,7 +44,7 @@ def fallbacks_can_act(configuration: Configuration) -> Iterator[Finding]:
                 use.path,
                 "never acts: without outlierDetection no endpoint of the destination is ever ejected",
                 _how_to_detect(configuration, host),
-                "no-detector",
+                Code.NO_DETECTOR,
                 Severity.WARNING,
             )
 
@@ -63,7 +63,7 @@ def fallbacks_lead_elsewhere(configuration: Configuration) -> Iterator[Finding]:
                 (*use.path, "target"),
                 "leads to the destination itself, which has no healthy endpoint then",
                 "name another host or subset",
-                "fallback-cycle",
+                Code.FALLBACK_CYCLE,
                 Severity.WARNING,
             )
 
@@ -88,7 +88,7 @@ def cases_have_an_effect(configuration: Configuration) -> Iterator[Finding]:
                 (*use.path, "case"),
                 "has no effect",
                 "the fallback acts whenever the destination has no healthy endpoint",
-                "no-effect",
+                Code.NO_EFFECT,
                 Severity.WARNING,
             )
 
@@ -109,7 +109,7 @@ def _cycles(start: str, edges: dict[str, list[_Use]], done: set[str]) -> Iterato
                 (*use.path, "target", "host"),
                 "closes a circle of fallbacks: a request goes one step of it at most, and then gets 503",
                 "",
-                "fallback-cycle",
+                Code.FALLBACK_CYCLE,
                 Severity.INFO,
             )
         elif target in edges and target not in done:

@@ -6,7 +6,7 @@ from typing import Any
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.checks.names import did_you_mean
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
 from llm_fallback.resources.virtualservice import Destination
@@ -28,7 +28,7 @@ def destinations_exist(configuration: Configuration) -> Iterator[Finding]:
                 continue
             hint = configuration.hosts.hint(destination.host, "add one, or correct the name")
             problem = f"{_NO_HOST}: {consequence}"
-            yield written.finding((*path, "host"), problem, hint, "unknown-host", Severity.WARNING)
+            yield written.finding((*path, "host"), problem, hint, Code.UNKNOWN_HOST, Severity.WARNING)
 
 
 def backends_exist(configuration: Configuration) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def backends_exist(configuration: Configuration) -> Iterator[Finding]:
                         ("spec", "rules", i, "backendRefs", j, "providerHost"),
                         f"{_NO_HOST}: {_GET_503}",
                         configuration.hosts.hint(backend.provider_host, "add one, or correct the name"),
-                        "unknown-host",
+                        Code.UNKNOWN_HOST,
                         Severity.WARNING,
                     )
 
@@ -57,7 +57,7 @@ def ruled_hosts_are_meant(configuration: Configuration) -> Iterator[Finding]:
     named += [(w, ("spec", "host"), w.resource.spec.host) for w in configuration.llm_routes]
     for written, path, host in named:
         if not configuration.is_known(host) and (hint := configuration.hosts.hint(host)):
-            yield written.finding(path, _NO_HOST, hint, "unknown-host", Severity.WARNING)
+            yield written.finding(path, _NO_HOST, hint, Code.UNKNOWN_HOST, Severity.WARNING)
 
 
 def policies_have_a_host(configuration: Configuration) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def policies_have_a_host(configuration: Configuration) -> Iterator[Finding]:
             ("spec", "host"),
             f"has no effect: {_NO_HOST}",
             configuration.hosts.hint(host, "correct the name, or remove the rule"),
-            "unknown-host",
+            Code.UNKNOWN_HOST,
             Severity.WARNING,
         )
 
@@ -94,7 +94,7 @@ def policies_have_a_port(configuration: Configuration) -> Iterator[Finding]:
                     (*written_policy.path, "portLevelSettings", index, "port", "number"),
                     "has no effect: the host has no such port",
                     _it_has(ports),
-                    "unknown-port",
+                    Code.UNKNOWN_PORT,
                     Severity.WARNING,
                 )
 
@@ -110,7 +110,7 @@ def _port_and_subset_exist(
     if destination.port and destination.port.number not in ports:
         problem = f"the host has no such port: {consequence}"
         hint = _it_has(ports)
-        yield written.finding((*path, "port", "number"), problem, hint, "unknown-port", Severity.WARNING)
+        yield written.finding((*path, "port", "number"), problem, hint, Code.UNKNOWN_PORT, Severity.WARNING)
     subset = destination.subset
     if not subset or destination.host in configuration.collection.broken_rule_hosts:
         return
@@ -118,7 +118,7 @@ def _port_and_subset_exist(
     if subset not in subsets:
         problem = f"no DestinationRule that counts for the host has this subset: {consequence}"
         hint = did_you_mean(subset, list(subsets)[:100]) or "add it there under subsets, or correct the name"
-        yield written.finding((*path, "subset"), problem, hint, "unknown-subset", Severity.WARNING)
+        yield written.finding((*path, "subset"), problem, hint, Code.UNKNOWN_SUBSET, Severity.WARNING)
 
 
 def _destinations(service: VirtualService) -> Iterator[tuple[Path, Destination, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.compile.policies import Policy
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.resources.destinationrule import TrafficPolicy
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
 
@@ -40,7 +40,7 @@ def port_entries_keep_what_stands(configuration: Configuration) -> Iterator[Find
                     (*written.path, "portLevelSettings", index),
                     f"loses {blocks}: the entry of a port replaces all that is said outside of it",
                     f"repeat {blocks} in the entry",
-                    "replaced-policy",
+                    Code.REPLACED_POLICY,
                     Severity.WARNING,
                 )
 
@@ -67,7 +67,7 @@ def rules_of_providers_count(configuration: Configuration) -> Iterator[Finding]:
                 ("spec", "host"),
                 f"{what}: the rule generated for {provider.document.name} stands",
                 f'annotate that LLMProvider with {CUSTOM_DESTINATION_RULE}: "true"',
-                "generated-rule",
+                Code.GENERATED_RULE,
                 Severity.WARNING,
             )
 
@@ -81,6 +81,6 @@ def annotations_are_understood(configuration: Configuration) -> Iterator[Finding
                 ("metadata", "annotations", CUSTOM_DESTINATION_RULE),
                 "has no effect: the generated DestinationRule stands",
                 'write "true"',
-                "no-effect",
+                Code.NO_EFFECT,
                 Severity.WARNING,
             )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.checks.names import did_you_mean
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 
 _CONFIGS = ("spec", "configs", "routeSpecificConfigs")
 
@@ -26,7 +26,7 @@ def configs_have_a_rule(configuration: Configuration) -> Iterator[Finding]:
                     (*_CONFIGS, name),
                     "has no effect: no rule of this name, in any LLMRoute, leads to this provider",
                     did_you_mean(name, list(known)[:100]) or "name the rule like this key, or remove it",
-                    "unknown-rule",
+                    Code.UNKNOWN_RULE,
                     Severity.WARNING,
                 )
 
@@ -43,6 +43,6 @@ def configs_keep_the_key(configuration: Configuration) -> Iterator[Finding]:
                     (*_CONFIGS, name),
                     "has no apiKey: it replaces defaultConfig whole, and the key there is not sent",
                     "repeat the apiKey here",
-                    "no-key",
+                    Code.NO_KEY,
                     Severity.WARNING,
                 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration, WrittenRules
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.routes import Match, MatchType, StringMatch
 from llm_fallback.config.validate import Written
 
@@ -25,7 +25,7 @@ def weights_send_somewhere(configuration: Configuration) -> Iterator[Finding]:
     for resource, path, among in shares:
         if len(among) > 1 and not any(entry.weight for entry in among):
             hint = "give at least one destination a weight"
-            yield resource.finding(path, "the weights sum to 0", hint, "zero-weight")
+            yield resource.finding(path, "the weights sum to 0", hint, Code.ZERO_WEIGHT)
 
 
 def rules_can_be_reached(configuration: Configuration) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def _unreached(rules: WrittenRules) -> Iterator[Finding]:
             continue
         problem = f"is never reached: {why}"
         hint = "remove it, or move it up"
-        yield written.finding((*path, index), problem, hint, "unreachable-route", Severity.WARNING)
+        yield written.finding((*path, index), problem, hint, Code.UNREACHABLE_ROUTE, Severity.WARNING)
 
 
 class _Taken:

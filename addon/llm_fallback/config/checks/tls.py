@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule
 from llm_fallback.resources.destinationrule import ClientTlsSettings, TlsMode
@@ -22,7 +22,7 @@ def authorities_can_be_read(configuration: Configuration) -> Iterator[Finding]:
     for written, path, tls in _tls_settings(configuration):
         if tls.ca_certificates and (problem := read(tls.ca_certificates)):
             hint = "name a PEM file, or 'system'"
-            yield written.finding((*path, "caCertificates"), problem, hint, "unreadable-file")
+            yield written.finding((*path, "caCertificates"), problem, hint, Code.UNREADABLE_FILE)
 
 
 def client_certificates_can_be_read(configuration: Configuration) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def client_certificates_can_be_read(configuration: Configuration) -> Iterator[Fi
         if tls.mode is TlsMode.MUTUAL and tls.client_certificate and tls.private_key:
             field, problem = read(tls.client_certificate, tls.private_key)
             if problem:
-                yield written.finding((*path, field), problem, "name a PEM file", "unreadable-file")
+                yield written.finding((*path, field), problem, "name a PEM file", Code.UNREADABLE_FILE)
 
 
 def names_are_checked_alike(configuration: Configuration) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def names_are_checked_alike(configuration: Configuration) -> Iterator[Finding]:
         hint = "remove it: the host is sent without it too"
         if tls.sni != written.resource.spec.host:
             problem, hint = f"is sent as it is; {problem}", ""
-        yield written.finding((*path, "sni"), problem, hint, "stricter-name-check", Severity.INFO)
+        yield written.finding((*path, "sni"), problem, hint, Code.STRICTER_NAME_CHECK, Severity.INFO)
 
 
 def keys_travel_encrypted(configuration: Configuration) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def keys_travel_encrypted(configuration: Configuration) -> Iterator[Finding]:
                     _policy_of_port(rule.resource, target.port),
                     "has no tls: requests to this provider, with its key, are sent unencrypted",
                     "add tls: {mode: SIMPLE}, or mode DISABLE if that is meant",
-                    "no-tls",
+                    Code.NO_TLS,
                     Severity.WARNING,
                 )
                 break

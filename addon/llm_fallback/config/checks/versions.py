@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
-from llm_fallback.config.findings import Finding, Severity
+from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.resources.connectionpool import HTTPSettings
 from llm_fallback.resources.destinationrule import OutlierDetection
 from llm_fallback.resources.httpactions import CorsPolicy, Delay, HTTPRetry
@@ -22,7 +22,7 @@ from llm_fallback.resources.virtualservice import HTTPRoute
 class _Fact:
     """What is to be said of a field wherever it is set; `value` narrows it to one value."""
 
-    code: str
+    code: Code
     problem: str
     hint: str
     severity: Severity = Severity.INFO
@@ -31,15 +31,15 @@ class _Fact:
 
 def _newer(version: str) -> _Fact:
     hint = "a mesh that is older ignores or refuses it; ASM's LLM fallback needs 1.22 only"
-    return _Fact("mesh-version", f"is known to Istio {version}", hint)
+    return _Fact(Code.MESH_VERSION, f"is known to Istio {version}", hint)
 
 
 def _deprecated(hint: str) -> _Fact:
-    return _Fact("deprecated", "is deprecated", hint)
+    return _Fact(Code.DEPRECATED, "is deprecated", hint)
 
 
 def _ignored(hint: str) -> _Fact:
-    return _Fact("no-effect", "has no effect", hint, Severity.WARNING)
+    return _Fact(Code.NO_EFFECT, "has no effect", hint, Severity.WARNING)
 
 
 _FACTS: Mapping[tuple[type[BaseModel], str], _Fact] = {
@@ -49,9 +49,9 @@ _FACTS: Mapping[tuple[type[BaseModel], str], _Fact] = {
     (HTTPRetry, "backoff"): _newer("since 1.26"),
     (HTTPRetry, "retry_ignore_previous_hosts"): _newer("since 1.26"),
     (HTTPRoute, "mirror_percent"): _deprecated("write mirrorPercentage: {value: ...}"),
-    (HTTPSettings, "max_concurrent_streams"): _Fact("no-effect", "has no effect here", "it is for HTTP/2"),
+    (HTTPSettings, "max_concurrent_streams"): _Fact(Code.NO_EFFECT, "has no effect here", "it is for HTTP/2"),
     (LoadBalancerSettings, "simple"): _Fact(
-        "deprecated", "LEAST_CONN is deprecated", "write LEAST_REQUEST", value=SimpleLb.LEAST_CONN
+        Code.DEPRECATED, "LEAST_CONN is deprecated", "write LEAST_REQUEST", value=SimpleLb.LEAST_CONN
     ),
     (LoadBalancerSettings, "warmup"): _newer("since 1.24"),
     (LoadBalancerSettings, "warmup_duration_secs"): _deprecated(

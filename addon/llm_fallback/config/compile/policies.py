@@ -4,10 +4,12 @@ A port's entry replaces the rule's policy whole. A subset's policy then override
 port's entry within the subset's policy replaces all blocks again.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from llm_fallback.config.collection import Collection
+from llm_fallback.config.validate import Written
+from llm_fallback.resources import DestinationRule
 from llm_fallback.resources.connectionpool import ConnectionPoolSettings
 from llm_fallback.resources.destinationrule import (
     ClientTlsSettings,
@@ -38,6 +40,8 @@ class HostRule:
 
     policy: TrafficPolicy | None = None
     subsets: Mapping[str, Subset] | None = None
+    places: tuple[str, ...] = ()
+    """Where it was written."""
 
     def of(self, port: int, subset: str | None) -> Policy:
         """What stands for a port, and for a subset of the host if there is one."""
@@ -61,14 +65,14 @@ class Rules:
 
     def __init__(self, collection: Collection, workload: dict[str, str] | None) -> None:
         self._owners = collection.provider_of
-        by_host: dict[str, list[DestinationRuleSpec]] = {}
+        by_host: dict[str, list[Written[DestinationRule]]] = {}
         # A rule that selects the workload comes before those that are for all.
         rules = sorted(collection.destination_rules, key=lambda w: not _names(w.resource.spec, workload))
         for written in rules:
             if not _selects(written.resource.spec, workload):
                 continue
-            by_host.setdefault(written.resource.spec.host, []).append(written.resource.spec)
-        self._rules = {host: _host_rule(specs) for host, specs in by_host.items()}
+            by_host.setdefault(written.resource.spec.host, []).append(written)
+        self._rules = {host: _host_rule(rules) for host, rules in by_host.items()}
 
     def of_host(self, host: str) -> HostRule:
         """The rule of a host: its own, the longest wildcard's, or the one generated for a provider."""
@@ -79,7 +83,7 @@ class Rules:
         if rule is None or not owner.resource.has_custom_destination_rule:
             return _GENERATED
         # A rule of the user's without a policy replaces nothing, least of all the provider's TLS.
-        return rule if rule.policy else HostRule(_GENERATED_POLICY, rule.subsets)
+        return rule if rule.policy else replace(rule, policy=_GENERATED_POLICY)
 
     def _wildcard(self, host: str) -> HostRule | None:
         labels = host.split(".")
@@ -96,15 +100,15 @@ def _selects(spec: DestinationRuleSpec, workload: dict[str, str] | None) -> bool
     return workload is None or wanted.items() <= workload.items()
 
 
-def _host_rule(specs: Iterable[DestinationRuleSpec]) -> HostRule:
+def _host_rule(rules: Sequence[Written[DestinationRule]]) -> HostRule:
     """Several rules for a host: the first policy, and all subsets (Istio's merge)."""
-    specs = list(specs)
+    specs = [written.resource.spec for written in rules]
     policy = next((spec.traffic_policy for spec in specs if spec.traffic_policy), None)
     subsets: dict[str, Subset] = {}
     for spec in specs:
         for subset in spec.subsets:
             subsets.setdefault(subset.name, subset)
-    return HostRule(policy, subsets)
+    return HostRule(policy, subsets, tuple(written.place for written in rules))
 
 
 def _merged(general: Policy, special: TrafficPolicy | None, port: int) -> Policy:

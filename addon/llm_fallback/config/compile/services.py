@@ -1,7 +1,7 @@
 """From ServiceEntries, LLMProviders and DestinationRules to targets: what Istio generates as clusters."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_fallback.config.collection import Collection
 from llm_fallback.config.compile.policies import GENERATED_TLS, HostRule, Policy, Rules
@@ -57,8 +57,8 @@ def services(collection: Collection, workload: dict[str, str] | None) -> dict[st
     }
     rules = Rules(collection, workload)
     return {
-        host: _service(host, ports, rules.of_host(host), providers.get(host))
-        for host, ports in _ports_by_host(collection, rules)
+        host: _service(host, ports, rules.of_host(host), providers.get(host), tuple(places))
+        for host, ports, places in _ports_by_host(collection, rules)
     }
 
 
@@ -67,21 +67,23 @@ def _selects(provider: LLMProvider, workload: dict[str, str] | None) -> bool:
     return workload is None or wanted.items() <= workload.items()
 
 
-def _ports_by_host(collection: Collection, rules: Rules) -> Iterator[tuple[str, list[_Port]]]:
+def _ports_by_host(collection: Collection, rules: Rules) -> Iterator[tuple[str, list[_Port], list[str]]]:
+    """Each host, its ports, and the places of the resources that describe it."""
+    owners = collection.provider_of
     described: set[str] = set()
     for written in collection.service_entries:
         entry = written.resource.spec
         for host in entry.hosts:
-            if not host.startswith("*") and host not in described:
+            spoken = [port for port in entry.ports if port.protocol.is_http or port.protocol.is_tls]
+            if spoken and not host.startswith("*") and host not in described:
                 described.add(host)
-                spoken = [port for port in entry.ports if port.protocol.is_http or port.protocol.is_tls]
-                if spoken:
-                    yield host, [_entry_port(host, entry, port) for port in spoken]
+                owner = [owners[host].place] if host in owners else []
+                yield host, [_entry_port(host, entry, port) for port in spoken], [*owner, written.place]
     for provider in collection.providers:
         host = provider.resource.spec.host
         if host not in described:
             described.add(host)
-            yield host, [_provider_port(host, rules.of_host(host))]
+            yield host, [_provider_port(host, rules.of_host(host))], [provider.place]
 
 
 def _entry_port(host: str, entry: ServiceEntrySpec, port: ServicePort) -> _Port:
@@ -111,13 +113,18 @@ def _provider_port(host: str, rule: HostRule) -> _Port:
     return _Port(PROVIDER_PORT, (endpoint,), (_NO_LABELS,))
 
 
-def _service(host: str, ports: Iterable[_Port], rule: HostRule, provider: Provider | None) -> Service:
+def _service(
+    host: str, ports: Iterable[_Port], rule: HostRule, provider: Provider | None, places: tuple[str, ...]
+) -> Service:
+    sources = (*places, *rule.places)
     targets: dict[tuple[int, str | None], Target] = {}
     for port in ports:
-        targets[port.number, None] = _target(host, port, None, rule.of(port.number, None), provider)
+        general = _target(host, port, None, rule.of(port.number, None), provider)
+        targets[port.number, None] = replace(general, sources=sources)
         for name, subset in (rule.subsets or {}).items():
             policy = rule.of(port.number, name)
-            targets[port.number, name] = _target(host, port.of(subset.labels), name, policy, provider)
+            target = _target(host, port.of(subset.labels), name, policy, provider)
+            targets[port.number, name] = replace(target, sources=sources)
     return Service(host, targets)
 
 

@@ -1,0 +1,45 @@
+"""Mesh YAML with LLMFallbackPolicies in it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.mesh import Host
+
+type Document = dict[str, Any]
+
+
+def policy(
+    *services: str, name: str = "rescue", kind: str = "VirtualService", **spec: object
+) -> Document:
+    """A policy for the VirtualServices (or what `kind` says) of these names, with what is in the spec besides."""
+    targets = [{"kind": kind, "name": service} for service in services]
+    metadata = {"name": name}
+    return {
+        "apiVersion": "llmfallback.io/v1alpha1",
+        "kind": "LLMFallbackPolicy",
+        "metadata": metadata,
+        "spec": {"targetRefs": targets, **spec},
+    }
+
+
+def with_connect_timeout(document: Document, milliseconds: int) -> Document:
+    """The document; if it is a DestinationRule, with this limit to connecting."""
+    if document["kind"] == "DestinationRule":
+        pool = {"tcp": {"connectTimeout": f"{milliseconds}ms"}}
+        document["spec"]["trafficPolicy"]["connectionPool"] = pool
+    return document
+
+
+def write_rescued(folder: Path, hosts: Iterable[Host], *policies: Mapping[str, Any]) -> Path:
+    """Write hosts and policies into a file of the folder."""
+    return write_documents(folder, [*(d for host in hosts for d in host.documents()), *policies])
+
+
+def write_documents(folder: Path, documents: Iterable[Mapping[str, Any]]) -> Path:
+    """Write a file of the folder; JSON is YAML, and quicker to write."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "mesh.yaml"
+    file.write_text("".join(f"---\n{json.dumps(document)}\n" for document in documents), encoding="utf-8")
+    return file

@@ -1,0 +1,239 @@
+"""How an explanation reads: the story's clauses, one kind of setting after another."""
+
+from dataclasses import replace
+
+import pytest
+
+from llm_fallback.config.rescue import AllEjected, Link, RescuePolicy
+from llm_fallback.config.routes import (
+    Action,
+    Cors,
+    Destination,
+    DirectResponse,
+    Fault,
+    HeaderOperations,
+    Headers,
+    Match,
+    MatchType,
+    Mirror,
+    Redirect,
+    Retries,
+    Route,
+    RouteDestination,
+    StringMatch,
+    VirtualHost,
+)
+from llm_fallback.config.snapshot import (
+    Algorithm,
+    ConnectionPool,
+    HashPolicy,
+    HashSource,
+    LoadBalancing,
+    Service,
+    Snapshot,
+    Target,
+    Tls,
+    Warmup,
+)
+from llm_fallback.explanation import Explanation, as_data, as_text, explain
+from llm_fallback.outlier import Endpoint, OutlierPolicy
+from llm_fallback.rewriting import OriginalRequest
+
+A, B, C = (RouteDestination(Destination(f"{name}.com")) for name in "abc")
+POLICY = RescuePolicy(
+    "p", "f:9 LLMFallbackPolicy/p", frozenset({"5xx"}), frozenset({429}), chain=(Link(C.destination),)
+)
+SPLIT = HashPolicy(HashSource.HEADER, "x-user")
+
+
+def told(
+    action: Action = (A,), *, ejected: str = "", first: dict[str, object] | None = None, **more: object
+) -> Explanation:
+    """By one rule, with `first` as settings of a.com, and all of the named hosts ejected."""
+    targets = [Target(host, 80, (Endpoint(host, 80),)) for host in ("a.com", "b.com", "c.com")]
+    targets[0] = replace(targets[0], **(first or {}))  # type: ignore[arg-type]
+    services = {target.host: Service(target.host, {(80, None): target}) for target in targets}
+    route = Route("all", "f:1 VirtualService/vs", action, **more)  # type: ignore[arg-type]
+    snapshot = Snapshot(services, {"a.com": VirtualHost("VirtualService/vs", (route,))})
+    request = OriginalRequest("POST", "a.com", 80, "/", (("Origin", "https://page.com"),), b"")
+    return explain(snapshot, request, is_ejected=lambda target, _: target.host in ejected.split())
+
+
+@pytest.mark.parametrize(
+    ("explanation", "expected"),
+    [
+        pytest.param(told(), "rule     all  f:1 VirtualService/vs  (the only one; it takes every", id="rule"),
+        pytest.param(
+            told(matches=(Match(method=StringMatch(MatchType.EXACT, "GET"), source="f:2"),)),
+            "rule     none of the 1 rule of VirtualService/vs matches",
+            id="no-rule",
+        ),
+        pytest.param(
+            told(matches=(Match(source="f:2"),)), "(the only one; the match at f:2 holds)", id="match"
+        ),
+        pytest.param(
+            told(Redirect(308, uri="/b")), "answers  308: the rule says so; nothing is sent", id="redirect"
+        ),
+        pytest.param(told(Redirect(uri="/b")), "location: http://a.com/b", id="location"),
+        pytest.param(told(DirectResponse(404, b"gone\n")), "answers  404 gone", id="direct-response"),
+        pytest.param(
+            told(fault=Fault(0.5, 1.5, 10, 503)),
+            "faults   0.5 % of the requests wait 1.5 s first; 10 % are answered with 503 instead of being",
+            id="faults",
+        ),
+        pytest.param(told(fault=Fault()), "faults   none: their percentages are 0", id="no-faults"),
+        pytest.param(told((A, B)), "target   50 % of the requests: a.com:80, 1 endpoint", id="share"),
+        pytest.param(told(ejected="a.com"), "target   a.com:80, 1 endpoint, ejected", id="ejected"),
+        pytest.param(told(first={"endpoints": ()}), "target   a.com:80, no endpoints", id="no-endpoints"),
+        pytest.param(
+            told(first={"per_address": True}),
+            "1 name, each address of which is an endpoint, in rotation",
+            id="resolved",
+        ),
+        pytest.param(told(), "sends    POST http://a.com/\n         to a.com:80 in plain text", id="plain"),
+        pytest.param(
+            told(first={"tls": Tls("s", ("n", "m"), "ca.pem", certificate_file="c.pem")}),
+            "over TLS (SNI s, certificate for n or m, authorities of ca.pem, client certificate c.pem)",
+            id="tls",
+        ),
+        pytest.param(
+            told(first={"tls": Tls("s", ("a.com",), verify=False)}), "(SNI s, certificate not", id="no-verify"
+        ),
+        pytest.param(
+            told(first={"pool": ConnectionPool(0.5, 60.0, 5, 6, 7, 8, 9, 90.0)}),
+            "connects within 500 ms; idle connections stay 60 s; connections live 90 s; at most 5",
+            id="pool",
+        ),
+        pytest.param(
+            told(first={"pool": ConnectionPool(idle_timeout_s=None)}), "stay for ever; no limit", id="idle"
+        ),
+        pytest.param(
+            told(
+                first={
+                    "endpoints": (Endpoint("a", 1), Endpoint("b", 2)),
+                    "balancing": LoadBalancing(Algorithm.RING_HASH, SPLIT, warmup=Warmup(10)),
+                }
+            ),
+            "balances RING_HASH, by the header x-user; at random without it, new endpoints warm up for 10 s",
+            id="balancing",
+        ),
+        pytest.param(told(), "ejects   never: there is no outlierDetection", id="no-detector"),
+        pytest.param(
+            told(first={"outlier": OutlierPolicy(0)}), "ejects   never: all thresholds are 0", id="off"
+        ),
+        pytest.param(
+            told(first={"outlier": OutlierPolicy(5, 2, split_local_origin=True)}),
+            "after 5 consecutive 5xx or 2 consecutive gateway errors (502, 503, 504) or 5 consecutive local",
+            id="thresholds",
+        ),
+        pytest.param(
+            told(first={"outlier": OutlierPolicy(error_codes=frozenset({429, 500})), "panic_threshold": 50}),
+            "failures are 429, 500; ignored with less than 50 % in rotation",
+            id="codes-and-panic",
+        ),
+        pytest.param(told(timeout_s=0.25), "limits   250 ms for all attempts together; 2 retries", id="time"),
+        pytest.param(
+            told(retries=Retries(1, frozenset({"reset"}), frozenset({503}), 2.0)),
+            "1 retry on reset, 503, 2 s for each attempt",
+            id="retries",
+        ),
+        pytest.param(
+            told(retries=Retries(0, frozenset())), "no timeout; no retries: the rule wants none", id="none"
+        ),
+        pytest.param(
+            told(mirrors=(Mirror(B.destination, 12.5),)),
+            "mirrors  copies of 12.5 % of the requests go to b.com:80",
+            id="mirror",
+        ),
+        pytest.param(
+            told(mirrors=(Mirror(Destination("x.com")),)), "x.com, which does not exist: none", id="no-mirror"
+        ),
+        pytest.param(
+            told(
+                headers=Headers(
+                    response=HeaderOperations((("x-a", "1"),), (("x-b", "2"),), ("server", "via"))
+                )
+            ),
+            "returns  the answer; the rule removes server, via, sets x-a: 1, adds x-b: 2",
+            id="headers",
+        ),
+        pytest.param(told(cors=Cors()), "cors     the answer is not opened to the request's", id="cors-not"),
+        pytest.param(
+            told(cors=Cors((StringMatch(MatchType.PREFIX, "https://"),))),
+            "cors     the origin may read the answer (access-control-allow-origin)",
+            id="cors",
+        ),
+        pytest.param(
+            told(rescue=POLICY),
+            "rescues  p  f:9 LLMFallbackPolicy/p: 5xx, 429, within 4 attempts and 600 s in all",
+            id="rescue",
+        ),
+        pytest.param(
+            told(rescue=POLICY, ejected="a.com"),
+            "chain    c.com:80, 1 endpoint, in rotation\nsends    POST http://a.com/\n         to c.com:80",
+            id="chain",
+        ),
+        pytest.param(
+            told(rescue=POLICY, ejected="a.com c.com"),
+            "sends    to whoever comes back first: all are ejected",
+            id="soonest",
+        ),
+        pytest.param(
+            told(rescue=replace(POLICY, all_ejected=AllEjected.FAIL), ejected="a.com c.com"),
+            "answers  503 no healthy upstream [UH]",
+            id="fail",
+        ),
+        pytest.param(
+            told((replace(A, fallback=B.destination),), rescue=POLICY),
+            "asked when a.com:80 has failed or has no healthy endpoint",
+            id="rescuing-fallback",
+        ),
+    ],
+)
+def test_clauses(explanation: Explanation, expected: str) -> None:
+    assert expected in as_text(explanation, width=200)
+
+
+def test_a_large_request_is_not_rescued() -> None:
+    assert told(rescue=replace(POLICY, max_request_bytes=-1)).rescue is None
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_width(width: int) -> None:
+    """Lines go on under their label; what cannot be broken stays whole."""
+    lines = as_text(told(first={"outlier": OutlierPolicy()}), width=width).splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith(" " * 11) for line in lines)
+
+
+def test_many_rejected_rules() -> None:
+    """Ten are named."""
+    explanation = told()
+    match = Match(method=StringMatch(MatchType.EXACT, "GET"), source="f:2")
+    routes = tuple(Route(f"r{n}", "f:1", (A,), matches=(match,)) for n in range(13))
+    snapshot = Snapshot({}, {"a.com": VirtualHost("VirtualService/vs", routes)})
+
+    request = OriginalRequest("POST", "a.com", 80, "/", (), b"")
+    explanation = explain(snapshot, request, is_ejected=lambda *_: False)
+
+    text = as_text(explanation)
+    assert text.count("does not equal 'GET'") == 10
+    assert "nor 3 more" in text
+    assert len(as_data(explanation)["rejected"]) == 13
+
+
+def test_data_is_plain() -> None:
+    """Sets become sorted lists, words of enumerations strings, and numbers stay numbers."""
+    data = as_data(told(rescue=POLICY, retries=Retries(1, frozenset("ba"), frozenset({503}), 2.0)))
+
+    assert data["retries"] == {
+        "attempts": 1,
+        "retry_on": ["a", "b"],
+        "codes": [503],
+        "per_try_timeout_s": 2.0,
+        "backoff_s": 0.025,
+        "avoid_tried": True,
+    }
+    assert data["rescue"]["all_ejected"] == "TrySoonest"
+    assert type(data["destinations"][0]["uses"]) is str
