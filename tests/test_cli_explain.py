@@ -39,12 +39,18 @@ STORY = """\
 POST http://a.com/
 rule     all  mesh.yaml:33 VirtualService/vs  (2 of 2; it takes every request)
          not premium: the header user-type is missing (mesh.yaml:31)
-target   a.com:80 (LLMProvider/a), 1 endpoint, in rotation
+target   a.com:80, 1 endpoint, in rotation
+         mesh.yaml:2 LLMProvider/a
+         mesh.yaml:10 DestinationRule/b
 fallback b.com:80, 1 endpoint, in rotation; used while a.com:80 has no healthy endpoint
+         mesh.yaml:17 ServiceEntry/b
 sends    POST https://a.com/a/chat/completions
          to a.com:443 over TLS (SNI a.com)
+         x-envoy-attempt-count: 1
+         x-envoy-expected-rq-timeout-ms: 30000
          Authorization: Bearer [redacted]
-         body of 14 bytes, model "m" set
+         body of 14 bytes
+         defaultConfig sets the key, model "m"
 pool     connects within 10 s; no limit on connections or requests
 ejects   a.com:80 after 1 consecutive 5xx; for 10 s x multiplier, at most 300 s; sweep every 1 s; at
            most 100 % of the endpoints
@@ -74,6 +80,20 @@ def test_story(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *TO_A, "--body", "{}") == (0, STORY, "")
 
 
+def test_places_are_told_from_the_working_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    """However the files were named; those elsewhere keep their whole paths."""
+    elsewhere = Path.cwd().parent / "elsewhere.yaml"
+    elsewhere.write_text(entry("c.com", name="c"))
+
+    assert main(["explain", "-f", f"{Path.cwd()}/mesh.yaml", f"{elsewhere}", *TO_A, "--body", "{}"]) == 0
+    near = capsys.readouterr().out
+    assert main(["explain", "-f", "mesh.yaml", f"{elsewhere}", "--url", "http://c.com/"]) == 0
+    far = capsys.readouterr().out
+
+    assert near == STORY
+    assert f"\n         {elsewhere}:2 ServiceEntry/c\n" in far
+
+
 def test_data(capsys: pytest.CaptureFixture[str]) -> None:
     """The keys are a promise (docs/explain.md)."""
     status, out, err = run(capsys, *TO_A, "-o", "json", "--body", "{}")
@@ -83,7 +103,7 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, err) == (0, "")
     assert list(told) == [
         *("request", "rules", "rejected", "rule", "answer", "fault", "destinations", "timeout_s"),
-        *("retries", "why_no_retries", "rescue", "mirrors", "cors_headers"),
+        *("retries", "why_no_retries", "rescue", "why_no_rescue", "mirrors", "cors_headers"),
     ]
     assert list(told["rule"]) == [
         *("name", "source", "number", "of", "match", "match_name", "request_headers", "response_headers")
@@ -102,7 +122,14 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
         "sni": "a.com",
         "endpoints": ["a.com:443"],
         "is_hashed": False,
-        "headers": [["Host", "a.com"], ["Authorization", "Bearer [redacted]"]],
+        "config": "defaultConfig",
+        "has_providers_key": True,
+        "headers": [
+            ["Host", "a.com"],
+            ["x-envoy-attempt-count", "1"],
+            ["x-envoy-expected-rq-timeout-ms", "30000"],
+            ["Authorization", "Bearer [redacted]"],
+        ],
         "body": {"bytes": 14, "set": {"model": "m"}, "kept": []},
     }
     assert told["rejected"] == [
@@ -128,7 +155,7 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.param([*TO_A, "--header", "user-type: subscriber"], "rule     premium", id="header"),
         pytest.param(["--url", "http://x.com"], "not managed: the request passes through", id="unmanaged"),
         pytest.param([*TO_A, "--method", "GET"], "sends    GET https://a.com/", id="method"),
-        pytest.param([*TO_A, "--body", "@body.json"], 'body of 14 bytes, model "m" set', id="body-of-a-file"),
+        pytest.param([*TO_A, "--body", "@body.json"], "body of 14 bytes", id="body-of-a-file"),
         pytest.param([*TO_A, "--workload", "app=sleep"], "rule     all", id="workload"),
     ],
 )

@@ -261,7 +261,7 @@ def test_what_else_a_rule_does() -> None:
     assert explanation.rule.request_headers == explanation.rule.response_headers == shown
     assert only(explanation).response_headers == shown
     assert explanation.timeout_s == 3.0
-    assert [(m.name, m.percent, m.exists) for m in explanation.mirrors] == [
+    assert [(m.name, m.percent, m.place is not None) for m in explanation.mirrors] == [
         ("b.com:80", 12.5, True),
         ("gone.com:81/v9", 100.0, False),
     ]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from llm_fallback.config.rescue import AllEjected, Link, RescuePolicy
 from llm_fallback.config.routes import (
     Action,
     Cors,
@@ -36,9 +37,6 @@ from llm_fallback.upstream.attempts import Shared
 from llm_fallback.upstream.exchange import Exchange
 from tests.upstream import virtual_time
 from tests.upstream.world import EJECTS, Lowest, Reply, World, target
-
-_MARKS = {"x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms"}
-"""What every attempt says of itself."""
 
 CONFIG = ProviderConfig("qwen", stream=False, api_key=SecretStr("provider-key"))
 TARGETS = (
@@ -103,6 +101,16 @@ matches = st.lists(
 faults = st.sampled_from([None, None, Fault(50, 1, 50, 503)]) | st.builds(
     Fault, st.sampled_from([0, 50, 100]), st.just(1), st.sampled_from([0, 50, 100]), st.just(503)
 )
+policies = st.builds(
+    RescuePolicy,
+    st.just("p"),
+    st.just("f:9 LLMFallbackPolicy/p"),
+    st.just(frozenset[str]()),
+    chain=st.lists(st.builds(Link, places), max_size=2).map(tuple),
+    deadline_s=st.sampled_from([2.0, 600.0]),
+    all_ejected=st.sampled_from(AllEjected),
+    max_request_bytes=st.sampled_from([10, 100]),
+)
 origins = (StringMatch(MatchType.EXACT, "https://page.com"),)
 corses = st.none() | st.builds(Cors, st.just(origins), forward_unmatched_preflights=st.booleans())
 
@@ -121,6 +129,7 @@ routes = st.builds(
     timeout_s=st.none() | st.just(5.0),
     fault=faults,
     cors=corses,
+    rescue=st.none() | st.none() | policies,
 )
 fields = st.lists(
     st.sampled_from(
@@ -176,8 +185,11 @@ def test_what_is_explained_is_what_happens(
     destination = _chosen(explanation, rules, draws)
     if destination.answer:
         assert (head.status, world.sent) == (destination.answer.status, [])
-    else:
+    elif destination.sent:
         _assert_sent(destination, world)
+    else:
+        assert explanation.rescue  # has asked whoever comes back first
+        assert len(world.sent) == 1
 
 
 def _through_the_proxy(
@@ -221,7 +233,7 @@ def _assert_sent(destination: Told, world: World) -> None:
     assert place.host == attempt.host
     assert str(attempt.endpoint) in told.endpoints
     path, shown = outgoing.shown()
-    shown = tuple((n, v) for n, v in redacted.headers(shown) if n not in _MARKS)
+    shown = redacted.headers(shown)
     assert (told.method, told.headers) == (outgoing.method, shown)
     assert told.url == f"http://{dict(shown)['Host']}{redact_query(path)}"
     assert told.body.bytes == len(outgoing.body)

@@ -1,8 +1,12 @@
 """What an explanation says of the request as it is sent, and to whom."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import SecretStr
 
+from llm_fallback.config.rescue import Limits, RescuePolicy
+from llm_fallback.config.routes import DEFAULT_RETRIES
 from llm_fallback.config.snapshot import (
     Algorithm,
     HashPolicy,
@@ -13,6 +17,9 @@ from llm_fallback.config.snapshot import (
     Tls,
 )
 from tests.explained import TO_A, asking, only, snapshot, target, to, told
+
+COUNTED = ("x-envoy-attempt-count", "1")
+POLICY = RescuePolicy("p", "f:9 LLMFallbackPolicy/p", frozenset(), limits=Limits(response_headers_s=20.0))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,10 @@ def test_what_is_sent_to_a_provider() -> None:
     """Its path, its name, its settings and a place for its key."""
     config = ProviderConfig("qwen", stream=False, api_key=SecretStr("s3cret"))
     there = target(
-        "a.com", tls=Tls("sni.com", ("a.com",)), provider=Provider("p", "/x/chat/completions", config)
+        "a.com",
+        tls=Tls("sni.com", ("a.com",)),
+        provider=Provider("p", "/x/chat/completions", config),
+        sources=("f.yaml:3 LLMProvider/p", "f.yaml:9 DestinationRule/r"),
     )
     request = asking("/?a=1", ("Authorization", "Bearer mine"), body=b'{"stream": true, "model": "m"}')
 
@@ -63,10 +73,60 @@ def test_what_is_sent_to_a_provider() -> None:
     sent = found.sent
     assert sent
     assert (sent.method, sent.url, sent.sni) == ("POST", "https://a.com/x/chat/completions?a=1", "sni.com")
-    assert sent.headers == (("Host", "a.com"), ("Authorization", "Bearer [redacted]"))
+    assert sent.headers == (("Host", "a.com"), COUNTED, ("Authorization", "Bearer [redacted]"))
+    assert (sent.config, sent.has_providers_key) == ("defaultConfig", True)
     assert (dict(sent.body.set), sent.body.kept) == ({"model": "qwen"}, ("stream",))
     assert found.target
-    assert found.target.resources == ("LLMProvider/p",)
+    assert found.target.resources == ("f.yaml:3 LLMProvider/p", "f.yaml:9 DestinationRule/r")
+
+
+@pytest.mark.parametrize(
+    ("rule", "config", "model"),
+    [
+        (None, "defaultConfig", "m"),
+        ("premium", "routeSpecificConfigs.premium", "best"),
+        ("x", "defaultConfig", "m"),
+    ],
+)
+def test_the_providers_configuration_in_force(rule: str | None, config: str, model: str) -> None:
+    """That of the LLMRoute's rule, if the provider has one for it."""
+    provider = Provider("p", default=ProviderConfig("m"), by_rule={"premium": ProviderConfig("best")})
+    there = target("a.com", provider=provider)
+
+    sent = only(
+        told(snapshot(to(TO_A, llm_rule=rule), targets=(there,)), asking("/v1/chat/completions", body=b"{}"))
+    ).sent
+
+    assert sent
+    assert (sent.config, sent.has_providers_key, dict(sent.body.set)) == (config, False, {"model": model})
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "per_try_timeout_s", "rescue", "expected"),
+    [
+        pytest.param(None, None, None, None, id="as-long-as-it-likes"),
+        pytest.param(5.0, None, None, "5000", id="timeout"),
+        pytest.param(5.0, 2.0, None, "2000", id="per-try-timeout"),
+        pytest.param(5.0, 9.0, None, "5000", id="timeout-before-per-try-timeout"),
+        pytest.param(None, None, POLICY, "20000", id="policys-limit"),
+        pytest.param(None, None, replace(POLICY, deadline_s=10.0), "10000", id="policys-deadline"),
+        pytest.param(5.0, None, POLICY, "5000", id="timeout-before-policys-limit"),
+        pytest.param(None, 2.0, POLICY, "2000", id="per-try-timeout-before-policys-limit"),
+    ],
+)
+def test_what_the_first_attempt_says_of_itself(
+    timeout_s: float | None,
+    per_try_timeout_s: float | None,
+    rescue: RescuePolicy | None,
+    expected: str | None,
+) -> None:
+    retries = replace(DEFAULT_RETRIES, per_try_timeout_s=per_try_timeout_s)
+
+    sent = only(told(snapshot(to(TO_A, timeout_s=timeout_s, retries=retries, rescue=rescue)))).sent
+
+    assert sent
+    time = () if expected is None else (("x-envoy-expected-rq-timeout-ms", expected),)
+    assert sent.headers == (("Host", "a.com"), COUNTED, *time)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
-from llm_fallback.config.rescue import AllEjected, Link, RescuePolicy
+from llm_fallback.config.rescue import AllEjected, Budget, Hedging, Hold, Limits, Link, RescuePolicy
 from llm_fallback.config.routes import (
     Action,
     Cors,
@@ -29,6 +30,8 @@ from llm_fallback.config.snapshot import (
     HashPolicy,
     HashSource,
     LoadBalancing,
+    Provider,
+    ProviderConfig,
     Service,
     Snapshot,
     Target,
@@ -43,6 +46,24 @@ A, B, C = (RouteDestination(Destination(f"{name}.com")) for name in "abc")
 POLICY = RescuePolicy(
     "p", "f:9 LLMFallbackPolicy/p", frozenset({"5xx"}), frozenset({429}), chain=(Link(C.destination),)
 )
+EVERYTHING = RescuePolicy(
+    "p",
+    "f:9 LLMFallbackPolicy/p",
+    frozenset({"5xx"}),
+    attempts=1,
+    deadline_s=60,
+    backoff_s=0.5,
+    unless_slower_than_s=3,
+    chain=(Link(C.destination, 1),),
+    limits=Limits(20, 10, 5),
+    max_retry_after_s=0,
+    probation=True,
+    slow_start_s=30,
+    hold=Hold.WHOLE_ANSWER,
+    hedging=Hedging(2),
+    budget=Budget(20, 1),
+)
+CONFIG = ProviderConfig(api_key=SecretStr("s3cret"))
 SPLIT = HashPolicy(HashSource.HEADER, "x-user")
 
 
@@ -138,6 +159,11 @@ def told(
             id="retries",
         ),
         pytest.param(
+            told(retries=Retries(3, frozenset({"5xx"}), backoff_s=1.0, avoid_tried=False)),
+            "3 retries on 5xx, back-off from 1 s, also at endpoints that have been tried",
+            id="more-of-retries",
+        ),
+        pytest.param(
             told(retries=Retries(0, frozenset())), "no timeout; no retries: the rule wants none", id="none"
         ),
         pytest.param(
@@ -154,19 +180,44 @@ def told(
                     response=HeaderOperations((("x-a", "1"),), (("x-b", "2"),), ("server", "via"))
                 )
             ),
-            "returns  the answer; the rule removes server, via, sets x-a: 1, adds x-b: 2",
+            "\n         on answers it removes server, via, sets x-a: 1, adds x-b: 2\ntarget ",
             id="headers",
+        ),
+        pytest.param(
+            told((replace(A, headers=Headers(HeaderOperations((("x-a", "1"),)))),)),
+            "in rotation\n         on requests it sets x-a: 1\nsends ",
+            id="headers-of-a-destination",
+        ),
+        pytest.param(
+            told(first={"sources": ("f:1 LLMProvider/p", "f:9 DestinationRule/r")}),
+            "in rotation\n         f:1 LLMProvider/p\n         f:9 DestinationRule/r\nsends ",
+            id="resources",
+        ),
+        pytest.param(
+            told(first={"provider": Provider("p", default=CONFIG)}, llm_rule="x"),
+            "no body\n         defaultConfig sets the key\n",
+            id="key",
+        ),
+        pytest.param(
+            told(first={"provider": Provider("p", by_rule={"x": ProviderConfig()})}, llm_rule="x"),
+            "routeSpecificConfigs.x sets nothing",
+            id="configuration-of-a-rule",
         ),
         pytest.param(told(cors=Cors()), "cors     the answer is not opened to the request's", id="cors-not"),
         pytest.param(
             told(cors=Cors((StringMatch(MatchType.PREFIX, "https://"),))),
-            "cors     the origin may read the answer (access-control-allow-origin)",
+            "cors     the origin may read the answer\n         access-control-allow-origin: https://page.com",
             id="cors",
         ),
         pytest.param(
             told(rescue=POLICY),
-            "rescues  p  f:9 LLMFallbackPolicy/p: 5xx, 429, within 4 attempts and 600 s in all",
-            id="rescue",
+            "2 retries on cancelled, connect-failure, refused-stream, unavailable, at other endpoints of the",
+            id="retries-under-a-policy",
+        ),
+        pytest.param(
+            told(rescue=replace(POLICY, max_request_bytes=-1)),
+            "rescues  never: the body is larger than the -1 bytes of f:9 LLMFallbackPolicy/p",
+            id="no-rescue",
         ),
         pytest.param(
             told(rescue=POLICY, ejected="a.com"),
@@ -192,6 +243,38 @@ def told(
 )
 def test_clauses(explanation: Explanation, expected: str) -> None:
     assert expected in as_text(explanation, width=200)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param(
+            POLICY,
+            """\
+rescues  p  f:9 LLMFallbackPolicy/p
+         from 5xx, 429, within 4 attempts and 600 s in all
+         in order: target, fallback, chain
+         an attempt has 300 s to its headers, 180 s to its first token, 120 s between two of them
+         answers are held until their first content; Retry-After counts up to 300 s; rescues at
+           once: 100 % of the active requests, at least 10""",
+            id="defaults",
+        ),
+        pytest.param(
+            EVERYTHING,
+            """\
+rescues  p  f:9 LLMFallbackPolicy/p
+         from 5xx, within 1 attempt and 60 s in all
+         in order: target, fallback, chain, neighbours with weights in an order that is drawn
+         an attempt has 20 s to its headers, 10 s to its first token, 5 s between two of them
+         answers are held whole; 500 ms between targets; not from failures that took more than 3 s;
+           the next target is also asked after 2 s; endpoints return on probation; slow start for 30
+           s; rescues at once: 20 % of the active requests, at least 1""",
+            id="everything",
+        ),
+    ],
+)
+def test_a_policy(policy: RescuePolicy, expected: str) -> None:
+    assert as_text(told(rescue=policy)).endswith(f"\n{expected}")
 
 
 def test_a_large_request_is_not_rescued() -> None:

@@ -1,4 +1,4 @@
-"""What an LLM's answer says so far: nothing yet, content, an error, or that it is over. Pure.
+"""What an LLM's answer says: nothing yet, content, an error, that it is over. Pure.
 
 Known are OpenAI's chat completions, completions and Responses, and Anthropic's messages. What is of another
 shape counts as content: an answer that is not understood is never held back.
@@ -6,26 +6,41 @@ shape counts as content: an answer that is not understood is never held back.
 
 import json
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import Flag, auto
 from typing import Any
 
 from llm_fallback.sse import ServerSentEvent
 
 _CONTENT_FIELDS = (
-    "content", "refusal", "reasoning_content", "reasoning", "tool_calls", "function_call", "audio",
+    "content", "refusal", "reasoning_content", "reasoning", "reasoning_details", "tool_calls",
+    "function_call", "audio", "images",
 )  # fmt: skip
 _END_OF_STREAM = "[DONE]"
+_SILENT_BLOCKS = frozenset({"text", "thinking"})
 
 
-class Said(Enum):
-    """What an event or a whole answer says."""
+class Said(Flag):
+    """What an event or a whole answer says; an event can say several things at once."""
 
-    NOTHING = auto()
+    NOTHING = 0
     CONTENT = auto()
+    STOP = auto()
+    """The model has stopped; the stream may go on, with figures for instance."""
     END = auto()
-    """The answer is complete, by its own account."""
+    """Nothing of any interest follows."""
     ERROR = auto()
     INVALID = auto()
+
+
+_TYPES = {
+    "ping": Said.NOTHING,
+    "message_start": Said.NOTHING,
+    "message_delta": Said.NOTHING,
+    "content_block_stop": Said.NOTHING,
+    "message_stop": Said.END,
+    "error": Said.ERROR,
+    "response.failed": Said.ERROR,
+}
 
 
 def of_event(event: ServerSentEvent) -> Said:
@@ -50,16 +65,17 @@ def of_answer(body: bytes) -> Said:
     """What a whole JSON answer says: content, an error, nothing at all, or what is no JSON."""
     value = _parsed(body)
     if value is None:
-        return Said.INVALID
+        return Said.CONTENT if _is_json_lines(body) else Said.INVALID
     if not isinstance(value, Mapping):
         return Said.CONTENT
     if _is_error(value) or value.get("type") == "error":
         return Said.ERROR
     if isinstance(choices := value.get("choices"), list):
-        said = _of_choices(choices, "message")
-        return Said.NOTHING if said is Said.END else said
-    if value.get("type") == "message" and isinstance(content := value.get("content"), list):
-        return Said.CONTENT if content else Said.NOTHING
+        return _of_choices(choices, "message") & ~Said.STOP
+    if value.get("type") == "message" and isinstance(blocks := value.get("content"), list):
+        return Said.CONTENT if any(map(_has_content, blocks)) else Said.NOTHING
+    if value.get("object") == "response" and isinstance(output := value.get("output"), list):
+        return Said.CONTENT if output else Said.NOTHING
     return Said.CONTENT
 
 
@@ -74,14 +90,18 @@ def tool_call_pieces(event: ServerSentEvent) -> list[tuple[str, str]]:
     if not isinstance(value, Mapping):
         return []
     found: list[tuple[str, str]] = []
-    for number, choice in enumerate(_list(value.get("choices"))):
-        delta = choice.get("delta") if isinstance(choice, Mapping) else None
-        for place, call in enumerate(_list(delta.get("tool_calls") if isinstance(delta, Mapping) else None)):
+    for position, choice in enumerate(_list(value.get("choices"))):
+        if not isinstance(choice, Mapping):
+            continue
+        number = choice.get("index", position)
+        for place, call in enumerate(_list(_mapping(choice.get("delta")).get("tool_calls"))):
             if isinstance(call, Mapping) and isinstance(function := call.get("function"), Mapping):
                 found.append((f"{number}/{call.get('index', place)}", str(function.get("arguments") or "")))
     delta = value.get("delta")
     if isinstance(delta, Mapping) and delta.get("type") == "input_json_delta":
         found.append((str(value.get("index")), str(delta.get("partial_json") or "")))
+    if value.get("type") == "response.function_call_arguments.delta" and isinstance(delta, str):
+        found.append((str(value.get("item_id")), delta))
     return found
 
 
@@ -90,53 +110,68 @@ def _of_choices(choices: list[Any], part: str) -> Said:
     for choice in choices:
         if not isinstance(choice, Mapping):
             return Said.CONTENT
-        inner = choice.get(part)
-        if choice.get("text") or (isinstance(inner, Mapping) and any(inner.get(f) for f in _CONTENT_FIELDS)):
-            return Said.CONTENT
-        if finish := choice.get("finish_reason"):
-            # A filter's silence is an answer; an end without a word may be a fault of the provider's.
-            said = Said.CONTENT if finish == "content_filter" else Said.END
+        inner = _mapping(choice.get(part))
+        if choice.get("text") or any(inner.get(field) for field in _CONTENT_FIELDS):
+            said |= Said.CONTENT
+        match choice.get("finish_reason"):
+            case None | "":
+                pass
+            case "error":
+                return Said.ERROR
+            case "content_filter":  # a filter's silence is an answer
+                said |= Said.CONTENT | Said.STOP
+            case _:
+                said |= Said.STOP
     return said
 
 
 def _of_typed(kind: str, value: Mapping[str, Any]) -> Said:
     """Events of Anthropic's messages and of OpenAI's Responses, which name their type."""
+    if (known := _TYPES.get(kind)) is not None:
+        return known
     match kind:
-        case "ping" | "message_start" | "content_block_stop" | "message_delta":
-            return Said.NOTHING
-        case "response.created" | "response.in_progress" | "response.queued":
-            return Said.NOTHING
-        case "message_stop" | "response.completed" | "response.incomplete":
-            return Said.END
-        case "error" | "response.failed":
-            return Said.ERROR
+        case "response.completed" | "response.incomplete":
+            return Said.END | (
+                Said.CONTENT if _mapping(value.get("response")).get("output") else Said.NOTHING
+            )
         case "content_block_start":
-            block = value.get("content_block")
-            return (
-                Said.CONTENT
-                if isinstance(block, Mapping) and block.get("type") == "tool_use"
-                else Said.NOTHING
-            )
+            return Said.CONTENT if _has_content(value.get("content_block")) else Said.NOTHING
         case "content_block_delta":
-            delta = value.get("delta")
-            texts = ("text", "partial_json", "thinking")
-            return (
-                Said.CONTENT
-                if isinstance(delta, Mapping) and any(delta.get(t) for t in texts)
-                else Said.NOTHING
-            )
-        case _ if kind.startswith("response.") and not kind.endswith(".delta"):
-            return Said.NOTHING
+            delta = _mapping(value.get("delta"))
+            says = any(delta.get(field) for field in ("text", "partial_json", "thinking"))
+            return Said.CONTENT if says else Said.NOTHING
+        case _ if kind.startswith("response."):
+            return Said.CONTENT if kind.endswith(".delta") and value.get("delta") else Said.NOTHING
         case _:
             return Said.CONTENT
 
 
+def _has_content(block: object) -> bool:
+    """Whether a block of Anthropic's has something in it; calls of tools, for instance, always have."""
+    if not isinstance(block, Mapping):
+        return False
+    kind = block.get("type")
+    return kind not in _SILENT_BLOCKS or bool(block.get(kind))
+
+
 def _is_error(value: Mapping[str, Any]) -> bool:
-    return bool(value.get("error")) or value.get("object") == "error"
+    error = value.get("error")
+    says = any(error.values()) if isinstance(error, Mapping) else bool(error)
+    return says or value.get("object") == "error"
+
+
+def _is_json_lines(body: bytes) -> bool:
+    """Whether it is a stream of JSON values, one in each line, by whatever name."""
+    lines = body.splitlines()
+    return len(lines) > 1 and all(_parsed(line) is not None for line in lines if line.strip())
 
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _parsed(text: str | bytes) -> Any:

@@ -36,11 +36,26 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescued:
+    """What a policy did for a request: `reasons` say whom it could not have the answer from, and why.
+
+    `is_spent`: nobody was left to ask. `is_too_large`: the request was sent as if there were no policy.
+    `client_retries` is how often the client, by its own account, has sent the request before.
+    """
+
+    policy: str
+    reasons: tuple[str, ...] = ()
+    is_spent: bool = False
+    is_too_large: bool = False
+    client_retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Handled:
     """One managed request, from when it was complete to the end of its answer.
 
     `flags` are Envoy's response flags. `status` is None when the client left before there was one. `source`
-    says where the rule was written, None where no rule matched.
+    says where the rule was written, None where no rule matched. `rescue` is None where no policy applies.
     """
 
     method: str
@@ -53,6 +68,7 @@ class Handled:
     flags: tuple[str, ...]
     duration_s: float
     source: str | None = None
+    rescue: Rescued | None = None
 
 
 type Event = Ejected | Returned | Handled

@@ -40,9 +40,7 @@ class Health:
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""
-        if target.key in self._with_ejections and self._detectors[target.key].is_ejected(endpoint):
-            return True
-        return self._hold_offs.holds(target.key, endpoint)
+        return self._is_out(target.key, endpoint)
 
     def is_healthy(self, target: Target, endpoints: Sequence[Endpoint]) -> bool:
         """Whether at least one of the target's endpoints is in rotation."""
@@ -72,10 +70,12 @@ class Health:
             return None
         return Ejected(target.host, target.port, str(endpoint), "asked by the provider", seconds, 1)
 
+    def held_until(self, target: Target, endpoint: Endpoint) -> float | None:
+        """Until when an endpoint has asked to be left alone; None if it has not."""
+        return self._hold_offs.until(target.key, endpoint)
+
     def returns_at(self, target: Target, endpoint: Endpoint) -> float | None:
-        """When an ejected endpoint comes back; None for one that has asked to be left alone until then."""
-        if self._hold_offs.holds(target.key, endpoint):
-            return None
+        """When an endpoint that the detector has ejected comes back; None for one that it has not."""
         detector = self._detectors.get(target.key)
         return detector.returns_at(endpoint) if detector else None
 
@@ -90,6 +90,7 @@ class Health:
         return [
             ((key, back.endpoint), Returned(key[0], key[1], str(back.endpoint), back.duration_s))
             for key, back in due
+            if not self._is_out(key, back.endpoint)  # for the other reason
         ]
 
     def keep_only(self, target: Target, endpoints: Sequence[Endpoint]) -> None:
@@ -103,3 +104,8 @@ class Health:
         returns = [self._detectors[key].next_return for key in self._with_ejections]
         returns.append(self._hold_offs.next_return)
         return min((moment for moment in returns if moment is not None), default=None)
+
+    def _is_out(self, key: TargetKey, endpoint: Endpoint) -> bool:
+        if key in self._with_ejections and self._detectors[key].is_ejected(endpoint):
+            return True
+        return self._hold_offs.holds(key, endpoint)

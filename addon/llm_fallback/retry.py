@@ -63,6 +63,12 @@ def retries_answer(policy: Retries, status: int, header: Callable[[str], str | N
     )
 
 
+def try_timeout_s(policy: Retries, time_left_s: float | None) -> float | None:
+    """Seconds that the next attempt may take, of those that are left for all; None: as long as it likes."""
+    limits = (policy.per_try_timeout_s, time_left_s)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def backoff_s(policy: Retries, retry: int, rng: random.Random) -> float:
     """Seconds before retry number 1, 2, ...: fully jittered, doubling from the base, at most ten times it."""
     return rng.uniform(0, min(2**retry - 1, _MAX_BACKOFF_FACTOR) * policy.backoff_s)

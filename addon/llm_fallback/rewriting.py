@@ -43,10 +43,11 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _OUR_OWN = frozenset({"content-length", "expect", "host"})  # between us and the target, not the client
+_ATTEMPT_COUNT, _EXPECTED_TIMEOUT = "x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms"
 _ENVOYS_OWN = frozenset(
     {
-        "x-envoy-attempt-count",
-        "x-envoy-expected-rq-timeout-ms",
+        _ATTEMPT_COUNT,
+        _EXPECTED_TIMEOUT,
         "x-envoy-force-trace",
         "x-envoy-hedge-on-per-try-timeout",
         "x-envoy-internal",
@@ -65,6 +66,21 @@ _ENVOYS_OWN = frozenset(
     }
 )  # a sidecar writes the first anew and takes the others away: to Envoy, its clients are outsiders (measured)
 _ORIGINAL_PATH, _ORIGINAL_HOST = "x-envoy-original-path", "x-envoy-original-host"
+_OF_ONE_PROVIDER = frozenset(
+    {
+        "anthropic-organization-id",
+        "idempotency-key",
+        "openai-organization",
+        "openai-project",
+        "request-id",
+        "x-client-request-id",
+        "x-dashscope-workspace",
+        "x-goog-user-project",
+        "x-idempotency-key",
+        "x-ms-client-request-id",
+        "x-request-id",
+    }
+)  # accounts and requests of the client's, as the provider knows them that it asked for
 _NOT_THE_RULES = _HOP_BY_HOP | _OUR_OWN  # how the request is framed is not for header operations to say
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")
@@ -128,13 +144,21 @@ class Outgoing:
         """The same with this header, in place of any of its name."""
         return replace(self, headers=header_operations.overwrite(self.headers, [(name, value)]))
 
+    def for_attempt(self, number: int, timeout_s: float | None) -> Self:
+        """The same with what Envoy tells upstreams: which attempt it is, and how long it may take."""
+        marked = self.with_header(_ATTEMPT_COUNT, str(number))
+        if timeout_s is None:
+            return marked
+        return marked.with_header(_EXPECTED_TIMEOUT, str(round(timeout_s * 1000)))
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """What the rule of a request says about how it is sent.
 
     `match` is the one that held, for the prefix that it names. `is_weighted`: there are several destinations.
-    `fell_back`: the target is the fallback of the one that was chosen. Operations may write credentials.
+    `fell_back`: the target is the fallback of the one that was chosen. `is_rescue`: a policy sends it there,
+    and nothing goes along that is only the chosen one's. Operations may write credentials.
     """
 
     rewrite: Rewrite | None = None
@@ -144,6 +168,7 @@ class Plan:
     is_weighted: bool = False
     llm_rule: str | None = None
     fell_back: bool = False
+    is_rescue: bool = False
 
     @classmethod
     def of(
@@ -187,6 +212,8 @@ def rewrite(
     if provider:
         path = paths.for_provider(path, provider, addressed)
     headers = _headers(request.headers, with_credentials=is_own_host)
+    if _is_foreign(plan, target) and not is_own_host:
+        headers = tuple(field for field in headers if field[0].lower() not in _OF_ONE_PROVIDER)
     headers = _operated(headers, plan, target)
     if config.api_key:
         headers = tuple(field for field in headers if field[0].lower() != "authorization")
@@ -249,12 +276,11 @@ def _headers(headers: Headers, *, with_credentials: bool) -> Headers:
 
 def _operated(headers: Headers, plan: Plan, target: Target) -> Headers:
     """The headers after the rule's operations and the destination's."""
+    of_rule = _without_credentials(plan.operations) if _is_foreign(plan, target) else plan.operations
     of_destination = _for_target(plan, target)
-    if plan.operations == of_destination == NO_OPERATIONS:
+    if of_rule == of_destination == NO_OPERATIONS:
         return headers
-    for operations in header_operations.in_order(
-        plan.operations, of_destination, is_weighted=plan.is_weighted
-    ):
+    for operations in header_operations.in_order(of_rule, of_destination, is_weighted=plan.is_weighted):
         headers = header_operations.apply(operations, headers)
     return tuple(field for field in headers if field[0].lower() not in _NOT_THE_RULES)
 
@@ -266,6 +292,16 @@ def _for_target(plan: Plan, target: Target) -> HeaderOperations:
     operations = plan.destination.headers.request
     if not plan.fell_back or target.host == plan.destination.destination.host:
         return operations
+    return _without_credentials(operations)
+
+
+def _is_foreign(plan: Plan, target: Target) -> bool:
+    """Whether a policy sends the request to another host than the rule does."""
+    chosen = plan.destination.destination.host if plan.destination else None
+    return plan.is_rescue and plan.fell_back and target.host != chosen
+
+
+def _without_credentials(operations: HeaderOperations) -> HeaderOperations:
     return replace(operations, set=_harmless(operations.set), add=_harmless(operations.add))
 
 

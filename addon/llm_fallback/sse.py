@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,38 +16,65 @@ class ServerSentEvent:
 
 
 class SseParser:
-    """Takes a stream in pieces; comments and fields that say nothing about content are dropped."""
+    """Takes a stream in pieces; comments and fields that say nothing about content are dropped.
 
-    def __init__(self) -> None:
-        self._rest = b""
+    `keep` bounds what is kept of a line and of an event's data, in bytes; the rest of it is lost.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
+        self._line: list[bytes] = []
+        self._line_size = 0
+        self._is_first_line = True
+        self._after_return = False
         self._type = ""
-        self._data: list[str] = []
+        self._data: list[bytes] = []
+        self._data_size = 0
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
         """The events that this piece completes."""
-        text = self._rest + piece
-        held = b"\r" if text.endswith(b"\r") else b""  # its \n may be still to come
-        *lines, rest = _LINE_END.split(text.removesuffix(held) if held else text)
-        self._rest = rest + held
-        return [event for line in lines if (event := self._line(line)) is not None]
+        if not piece:
+            return []
+        rest = piece[1:] if self._after_return and piece.startswith(b"\n") else piece
+        self._after_return = piece.endswith(b"\r")
+        end_of_line, *starts = _LINE_END.split(rest)
+        self._extend(end_of_line)
+        events: list[ServerSentEvent] = []
+        for start in starts:
+            if event := self._end_line():
+                events.append(event)
+            self._extend(start)
+        return events
 
-    @property
-    def is_inside_event(self) -> bool:
-        """Whether the stream has stopped in the middle of an event."""
-        return bool(self._data or self._rest.strip())
+    def finish(self) -> ServerSentEvent | None:
+        """The event that the stream's end leaves without its blank line, if there is one."""
+        return self._end_line() or self._dispatch()
 
-    def _line(self, line: bytes) -> ServerSentEvent | None:
+    def _extend(self, part: bytes) -> None:
+        part = part[: max(0, self.keep - self._line_size)]
+        if part:
+            self._line.append(part)
+            self._line_size += len(part)
+
+    def _end_line(self) -> ServerSentEvent | None:
+        line = b"".join(self._line)
+        self._line, self._line_size = [], 0
+        if self._is_first_line:
+            self._is_first_line = False
+            line = line.removeprefix(_BYTE_ORDER_MARK)
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value.decode(errors="replace"))
+            self._data.append(value[: max(0, self.keep - self._data_size)])
+            self._data_size += len(value)
         elif name == b"event":
             self._type = value.decode(errors="replace")
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        event = ServerSentEvent(self._type, "\n".join(self._data)) if self._data else None
-        self._type, self._data = "", []
+        data = b"\n".join(self._data).decode(errors="replace")
+        event = ServerSentEvent(self._type, data) if self._data else None
+        self._type, self._data, self._data_size = "", [], 0
         return event

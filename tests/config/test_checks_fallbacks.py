@@ -73,7 +73,9 @@ DETECTS = "outlierDetection: {maxEjectionPercent: 100}"
             ["no-detector"],
             id="in-another-subset",
         ),
-        pytest.param(entry("a.com", name="a", resolution="STATIC"), "", [], id="nobody-is-there-ever"),
+        pytest.param(
+            entry("a.com", name="a", resolution="STATIC"), "", ["no-endpoints"], id="nobody-is-there-ever"
+        ),
     ],
 )
 def test_where_the_detector_is(text: str, more: str, expected: list[str]) -> None:

@@ -132,8 +132,8 @@ def test_keys_in_clear_text(policy: str, expected: list[str]) -> None:
 
 
 def test_keys_in_clear_text_without_any_policy_or_by_a_wildcard() -> None:
-    """Subsets alone replace the generated rule as well."""
-    assert codes(provider(metadata=CUSTOM) + rule("a.com", subsets="[{name: s}]")) == ["no-tls spec"]
+    """Subsets alone leave the generated policy as it is, with its TLS."""
+    assert codes(provider(metadata=CUSTOM) + rule("a.com", subsets="[{name: s}]")) == []
     assert codes(provider(metadata=CUSTOM) + rule("'*.com'", trafficPolicy=DETECTED)) == [
         "no-tls spec.trafficPolicy"
     ]

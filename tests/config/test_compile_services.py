@@ -17,6 +17,9 @@ CONFIG = Path(__file__).parents[2] / "config"
 PRIMARY = "asm-llm-provider-test.com"
 DASHSCOPE = "dashscope.aliyuncs.com"
 CHAT = "/compatible-mode/v1/chat/completions"
+PRIMARY_PROVIDER = f"{CONFIG / 'provider.yaml'}:2 LLMProvider/asm-llm-provider-test"
+PRIMARY_RULE = f"{CONFIG / 'destinationrule.yaml'}:2 DestinationRule/asm-llm-provider-test"
+DASHSCOPE_PROVIDER = f"{CONFIG / 'provider.yaml'}:22 LLMProvider/dashscope-qwen"
 
 
 def test_the_tutorial() -> None:
@@ -39,6 +42,7 @@ def test_the_tutorial() -> None:
                 consecutive_5xx=1, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=100
             ),
             "provider": fields(Provider("asm-llm-provider-test", CHAT, test_config)),
+            "sources": (PRIMARY_PROVIDER, PRIMARY_RULE),
         },
         f"{DASHSCOPE}:80": same | {
             "host": DASHSCOPE,
@@ -46,6 +50,7 @@ def test_the_tutorial() -> None:
             "tls": Tls(DASHSCOPE, (DASHSCOPE,), ca_file=None, verify=True),
             "outlier": None,
             "provider": fields(Provider("dashscope-qwen", CHAT, qwen_config)),
+            "sources": (DASHSCOPE_PROVIDER,),
         },
     }  # fmt: skip
     line = (CONFIG / "vs.yaml").read_text().splitlines().index("  - name: fallback-route") + 1
@@ -63,16 +68,18 @@ def test_the_tutorial() -> None:
 
 
 def test_the_demo_changes_only_where_the_hosts_are() -> None:
-    """Same TLS, same detection, same provider; other endpoints."""
+    """Same TLS, same detection, same provider; other endpoints, as the demo's ServiceEntries say."""
     environment = {"dashscopeAPI_KEY": "s", "DEMO_PRIMARY_PORT": "18080", "DEMO_DASHSCOPE_PORT": "18443"}
     plain = load([CONFIG], environment).snapshot
     demo = load([CONFIG, CONFIG / "demo"], environment).snapshot
 
     assert plain is not None
     assert demo is not None
-    for host, port in ((PRIMARY, 18080), (DASHSCOPE, 18443)):
+    primary = (PRIMARY_PROVIDER, f"{CONFIG / 'demo/primary.yaml'}:4 ServiceEntry/demo-primary", PRIMARY_RULE)
+    dashscope = (DASHSCOPE_PROVIDER, f"{CONFIG / 'demo/dashscope.yaml'}:4 ServiceEntry/demo-dashscope")
+    for host, port, sources in ((PRIMARY, 18080, primary), (DASHSCOPE, 18443, dashscope)):
         before, after = (fields(snapshot.services[host].targets[80, None]) for snapshot in (plain, demo))
-        assert after == before | {"endpoints": (Endpoint("127.0.0.1", port),)}
+        assert after == before | {"endpoints": (Endpoint("127.0.0.1", port),), "sources": sources}
         routes = [[fields(r) for r in s.virtual_hosts[host].routes] for s in (plain, demo)]
         assert routes[0] == routes[1]
 

@@ -2,32 +2,32 @@
 
 import pytest
 
-from llm_fallback.config.findings import Finding, Severity, has_errors
+from llm_fallback.config.findings import Code, Finding, Severity, has_errors
 from tests.config.conftest import Load
-from tests.config.written import CUSTOM, entry, openai, provider, rule, to, virtual_service
+from tests.config.written import CUSTOM, entry, openai, policy, provider, rule, to, virtual_service
 
 
 @pytest.mark.parametrize(
     ("finding", "line"),
     [
         pytest.param(
-            Finding("a.yaml", 3, "LLMProvider/a", "spec.host", "is wrong", "correct it", "some-code"),
-            "a.yaml:3: LLMProvider/a: spec.host: is wrong (correct it) [some-code]",
+            Finding("a.yaml", 3, "LLMProvider/a", "spec.host", "is wrong", "correct it", Code.INVALID_VALUE),
+            "a.yaml:3: LLMProvider/a: spec.host: is wrong (correct it) [invalid-value]",
             id="all-of-it",
         ),
         pytest.param(
-            Finding("a.yaml", 3, "LLMProvider/a", "spec.host", "is wrong", "", "some-code"),
-            "a.yaml:3: LLMProvider/a: spec.host: is wrong [some-code]",
+            Finding("a.yaml", 3, "LLMProvider/a", "spec.host", "is wrong", "", Code.INVALID_VALUE),
+            "a.yaml:3: LLMProvider/a: spec.host: is wrong [invalid-value]",
             id="no-hint",
         ),
         pytest.param(
-            Finding("a.yaml", None, "", "", "is empty", "", "some-code"),
-            "a.yaml: is empty [some-code]",
+            Finding("a.yaml", None, "", "", "is empty", "", Code.INVALID_VALUE),
+            "a.yaml: is empty [invalid-value]",
             id="about-a-file",
         ),
         pytest.param(
-            Finding("a.yaml", 1, "", "", "is odd", "", "some-code"),
-            "a.yaml:1: is odd [some-code]",
+            Finding("a.yaml", 1, "", "", "is odd", "", Code.INVALID_VALUE),
+            "a.yaml:1: is odd [invalid-value]",
             id="about-a-line",
         ),
     ],
@@ -39,7 +39,7 @@ def test_a_finding_as_people_read_it(finding: Finding, line: str) -> None:
 
 def test_only_errors_keep_a_configuration_from_loading() -> None:
     """Warnings and infos do not."""
-    error, warning, info = (Finding("a", None, "", "", "", "", "c", severity) for severity in Severity)
+    error, warning, info = (Finding("a", None, "", "", "", "", Code.SKIPPED, severity) for severity in Severity)
 
     assert has_errors([info, error]) is True
     assert has_errors([info, warning]) is False
@@ -47,9 +47,10 @@ def test_only_errors_keep_a_configuration_from_loading() -> None:
 
 
 A, B = provider(), entry()
-DETECTED = "{outlierDetection: {consecutive5xxErrors: 1}}"
+DETECTED = "{outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}}"
 GOOD = to("b.com")
 TWO_WITHOUT_WEIGHT = "[{route: [{destination: {host: b.com}}, {destination: {host: a.com}}]}]"
+TO_NOBODY_ELSE = "[{route: [{destination: {host: b.com}, fallback: {target: {host: b.con}}}]}]"
 WITH_CASE = "[{route: [{destination: {host: b.com}, fallback: {case: x, target: {host: a.com}}}]}]"
 
 ERRORS = [
@@ -248,31 +249,28 @@ ERRORS = [
         id="duplicate-host-of-a-service-entry",
     ),
     pytest.param(
-        B + virtual_service("b.com", http=to("elsewhere.net")),
+        B + policy("{kind: VirtualService, name: vs}"),
         (
-            "a.yaml:14: VirtualService/vs: spec.http[0].route[0].destination.host: no LLMProvider or"
-            " ServiceEntry has this host (add one, or correct the name) [unknown-host]"
+            "a.yaml:13: LLMFallbackPolicy/p: spec.targetRefs[0].name: there is no VirtualService of this name"
+            " in namespace default (correct the name, or remove it) [unknown-target]"
         ),
-        id="unknown-host-of-a-destination",
+        id="unknown-target",
     ),
     pytest.param(
-        B
-        + virtual_service(
-            "b.com", http="[{route: [{destination: {host: b.com}, fallback: {target: {host: b.con}}}]}]"
-        ),
+        A + policy("{kind: LLMProvider, name: a}") + policy("{kind: LLMProvider, name: a}", name="q"),
         (
-            "a.yaml:14: VirtualService/vs: spec.http[0].route[0].fallback.target.host: no LLMProvider or"
-            " ServiceEntry has this host (did you mean b.com?) [unknown-host]"
+            "a.yaml:18: LLMFallbackPolicy/q: spec.targetRefs[0]: LLMProvider/a already has a policy, a.yaml:8"
+            " LLMFallbackPolicy/p (keep one of the two) [duplicate-policy]"
         ),
-        id="unknown-host-of-a-fallback",
+        id="duplicate-policy",
     ),
     pytest.param(
-        B + virtual_service("b.com", http=to("b.com", port=81)),
+        A + policy("{kind: LLMProvider, name: a}", chain="[{host: elsewhere.net}]"),
         (
-            "a.yaml:14: VirtualService/vs: spec.http[0].route[0].destination.port.number: the host has no"
-            " such port (it has 80) [unknown-port]"
+            "a.yaml:13: LLMFallbackPolicy/p: spec.chain[0].host: no LLMProvider or ServiceEntry has this host"
+            " (add one, or correct the name) [unknown-host]"
         ),
-        id="unknown-port",
+        id="unknown-host-in-a-chain",
     ),
     pytest.param(
         A + B + virtual_service("b.com", http=TWO_WITHOUT_WEIGHT),
@@ -341,18 +339,55 @@ def test_errors(load_yaml: Load, text: str, line: str) -> None:
             Severity.WARNING,
             (
                 "a.yaml:14: VirtualService/vs: spec.http[1]: is never reached: the first rule takes every"
-                " request (remove it) [unreachable-route]"
+                " request (remove it, or move it up) [unreachable-route]"
             ),
             id="unreachable-route",
         ),
         pytest.param(
-            A + B + virtual_service("b.com", http=WITH_CASE),
+            A + B + rule(trafficPolicy=DETECTED) + virtual_service("b.com", http=WITH_CASE),
             Severity.WARNING,
             (
-                "a.yaml:20: VirtualService/vs: spec.http[0].route[0].fallback.case: has no effect"
+                "a.yaml:27: VirtualService/vs: spec.http[0].route[0].fallback.case: has no effect"
                 " (the fallback acts whenever the destination has no healthy endpoint) [no-effect]"
             ),
             id="no-effect",
+        ),
+        pytest.param(
+            B + virtual_service("b.com", http=to("elsewhere.net")),
+            Severity.WARNING,
+            (
+                "a.yaml:14: VirtualService/vs: spec.http[0].route[0].destination.host: no LLMProvider or"
+                " ServiceEntry has this host: requests to it get 503 (add one, or correct the name)"
+                " [unknown-host]"
+            ),
+            id="unknown-host-of-a-destination",
+        ),
+        pytest.param(
+            B + rule(trafficPolicy=DETECTED) + virtual_service("b.com", http=TO_NOBODY_ELSE),
+            Severity.WARNING,
+            (
+                "a.yaml:21: VirtualService/vs: spec.http[0].route[0].fallback.target.host: no LLMProvider or"
+                " ServiceEntry has this host: it is never used (did you mean b.com?) [unknown-host]"
+            ),
+            id="unknown-host-of-a-fallback",
+        ),
+        pytest.param(
+            B + virtual_service("b.com", http=to("b.com", port=81)),
+            Severity.WARNING,
+            (
+                "a.yaml:14: VirtualService/vs: spec.http[0].route[0].destination.port.number: the host has no"
+                " such port: requests to it get 503 (it has 80) [unknown-port]"
+            ),
+            id="unknown-port",
+        ),
+        pytest.param(
+            entry(resolution="STATIC"),
+            Severity.WARNING,
+            (
+                "a.yaml:5: ServiceEntry/b: spec.endpoints: there is none: requests to its hosts get 503"
+                " (add endpoints with their addresses, or write resolution: DNS) [no-endpoints]"
+            ),
+            id="no-endpoints",
         ),
         pytest.param(
             B + virtual_service("b.con", http=GOOD),
@@ -382,7 +417,7 @@ def test_errors(load_yaml: Load, text: str, line: str) -> None:
             id="unknown-port-of-a-rule",
         ),
         pytest.param(
-            B + rule(trafficPolicy="{outlierDetection: {consecutiveErrors: 3}}"),
+            B + rule(trafficPolicy="{outlierDetection: {consecutiveErrors: 3, maxEjectionPercent: 100}}"),
             Severity.WARNING,
             (
                 "a.yaml:14: DestinationRule/b: spec.trafficPolicy.outlierDetection.consecutiveErrors:"
@@ -430,8 +465,8 @@ def test_warnings_and_infos(load_yaml: Load, text: str, severity: Severity, line
 @pytest.mark.parametrize("odd", ["a\nb", "a\rb", "a\x1b[31mb", "a\u2028b"])
 def test_a_finding_is_one_printable_line(odd: str) -> None:
     """Whatever the names in a file hold: a terminal and a log get no line of somebody else's."""
-    line = str(Finding("a.yaml", 1, f"LLMProvider/{odd}", f"spec.{odd}", "is wrong", "", "some-code"))
+    line = str(Finding("a.yaml", 1, f"LLMProvider/{odd}", f"spec.{odd}", "is wrong", "", Code.INVALID_VALUE))
 
     assert line.isprintable()
     assert line.startswith("a.yaml:1: LLMProvider/a")
-    assert line.endswith("is wrong [some-code]")
+    assert line.endswith("is wrong [invalid-value]")

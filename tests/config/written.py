@@ -42,6 +42,12 @@ def llm_route(host: str = "a.com", *, rules: str, name: str = "lr", metadata: st
     return _resource("istio.alibabacloud.com/v1beta1", "LLMRoute", name, metadata, fields)
 
 
+def policy(*refs: str, name: str = "p", metadata: str = "", **spec: str) -> str:
+    """An LLMFallbackPolicy."""
+    fields = {"targetRefs": f"[{', '.join(refs)}]"} | spec
+    return _resource("llmfallback.io/v1alpha1", "LLMFallbackPolicy", name, metadata, fields)
+
+
 def to(host: str, *, port: int | None = None) -> str:
     """The value of a VirtualService's `http`: one rule, to one host."""
     place = f", port: {{number: {port}}}" if port else ""

@@ -162,7 +162,10 @@ def test_an_upload_in_chunks(stage: tuple[Proxy, Provider]) -> None:
 
 
 def test_headers_are_the_clients(stage: tuple[Proxy, Provider]) -> None:
-    """Those of one connection are dropped, the rest pass; added is which attempt it is, as in the mesh."""
+    """Those of one connection are dropped, the rest pass; added is which attempt it is, as in the mesh.
+
+    That a client takes trailers is passed on, again as in the mesh.
+    """
     own = {
         "X-Request-Id": "7",
         "User-Agent": "an app/1.0",
@@ -184,6 +187,7 @@ def test_headers_are_the_clients(stage: tuple[Proxy, Provider]) -> None:
         "accept-encoding",
         "content-type",
         "content-length",
+        "te",
         "x-envoy-attempt-count",
     }
     assert request.header("host") == "primary.test"

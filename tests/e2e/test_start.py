@@ -92,10 +92,6 @@ BAD = {
     ),
     "duplicate-key": (rule("interval: 1s\n      interval: 2s"), r":16: .*duplicate key 'interval'"),
     "wrong-type": (ENTRY % "eighty", r":10: ServiceEntry/entry: spec\.ports\[0\]\.number: .*whole number"),
-    "dangling-host": (
-        f"{provider()}---\n{SERVICE % 'nobody.test'}",
-        r":18: VirtualService/service: spec\.http\[0\]\.route\[0\]\.fallback\.target\.host: ",
-    ),
     "duplicate-resource": (
         f"{provider()}---\n{provider()}",
         r":\d+: LLMProvider/provider: metadata\.name: .*already",

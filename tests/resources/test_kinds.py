@@ -17,12 +17,13 @@ ROUTE: list[dict[str, Any]] = [{"route": [{"destination": {"host": "a.com"}}]}]
 
 
 def test_the_kinds_and_their_versions() -> None:
-    """ASM's two, and Istio's three in all versions that a cluster may serve."""
+    """ASM's two, Istio's three in all versions that a cluster may serve, and one of ours."""
     istio = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 
     assert {name: kind.API_VERSIONS for name, kind in KINDS.items()} == {
         "LLMProvider": ("istio.alibabacloud.com/v1beta1",),
         "LLMRoute": ("istio.alibabacloud.com/v1beta1",),
+        "LLMFallbackPolicy": ("llmfallback.io/v1alpha1",),
         "VirtualService": istio,
         "DestinationRule": istio,
         "ServiceEntry": istio,

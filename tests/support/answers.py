@@ -85,12 +85,25 @@ async def hang_after_200(exchange: Exchange) -> None:
 
 async def only_keep_alive(exchange: Exchange) -> None:
     """Send signs of life for ever: comments, or the blank lines that stand for them before JSON."""
-    await exchange.send(SSE_HEAD if wants_stream(exchange) else _chunked_json())
-    sign = b": keep-alive\n\n" if wants_stream(exchange) else b"\n"
+    if wants_stream(exchange):
+        await exchange.send(SSE_HEAD)
+        await keep_alive(exchange)
+    else:
+        await exchange.send(head(200, (JSON_TYPE, ("transfer-encoding", "chunked"))))
+        await keep_alive(exchange, b"\n")
+
+
+async def keep_alive(exchange: Exchange, sign: bytes = b": keep-alive\n\n") -> None:
+    """Send a sign of life again and again, until the other side leaves."""
     left = asyncio.ensure_future(exchange.hung_up())
     while not left.done():
         await exchange.send(chunk(sign))
         await asyncio.wait([left], timeout=KEEP_ALIVE_S)
+
+
+async def pause(seconds: float) -> None:
+    """Do nothing for a while, as slow providers do."""
+    await asyncio.sleep(seconds)
 
 
 ERROR = {"error": {"message": "overloaded", "type": "server_error", "code": "overloaded"}}
@@ -140,5 +153,44 @@ async def _begin(exchange: Exchange) -> None:
     await exchange.send(SSE_HEAD if wants_stream(exchange) else head(200, (JSON_TYPE, length)))
 
 
-def _chunked_json() -> bytes:
-    return head(200, (JSON_TYPE, ("transfer-encoding", "chunked")))
+
+def message_events(content: str = CONTENT) -> tuple[bytes, ...]:
+    """A streamed answer of Anthropic's messages."""
+    empty = {"type": "text", "text": ""}
+    named: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**_message(""), "content": [], "stop_reason": None}},
+        {"type": "content_block_start", "index": 0, "content_block": empty},
+        {"type": "ping"},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": content}},
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 1},
+        },
+        {"type": "message_stop"},
+    ]
+    return tuple(event(value, value["type"]) for value in named)
+
+
+def message(content: str = CONTENT) -> bytes:
+    """The same answer as JSON."""
+    return json.dumps(_message(content)).encode()
+
+
+def _message(content: str) -> dict[str, Any]:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "a-model",
+        "content": [{"type": "text", "text": content}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+
+
+_OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+message_error = serve(json.dumps(_OVERLOADED).encode(), [message_events()[0], event(_OVERLOADED, "error")])
+"""Anthropic's way to say within a 200 that it cannot."""

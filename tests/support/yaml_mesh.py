@@ -83,16 +83,14 @@ class Mesh:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
-        client: httpx.Client | None = None,
     ) -> Answer:
         """The answer to a request; without a scheme, the URL is one of http."""
         full = url if "://" in url else f"http://{url}"
-        sent = (client or self.client).request(method, full, headers=headers, content=content or None)
-        return answer_of(sent)
+        return answer_of(self.client.request(method, full, headers=headers, content=content or None))
 
-    def tally(self, url: str, count: int, headers: Mapping[str, str] | None = None) -> Counter[str]:
+    def tally(self, url: str, count: int) -> Counter[str]:
         """How often each body came in so many answers to the same request."""
-        return Counter(self.ask(url, headers=headers).body.decode() for _ in range(count))
+        return Counter(self.ask(url).body.decode() for _ in range(count))
 
     def told(self, host: str, status: int | str = r"\w+") -> str:
         """What the log says of the first request to a host that had this status, and perhaps flags."""

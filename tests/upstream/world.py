@@ -77,11 +77,11 @@ class Response:
     async def read(self) -> bytes:
         """The next piece."""
         while self._left:
+            if isinstance(self._left[0], BodyBroken):
+                raise self._left[0]  # for ever
             piece = self._left.popleft()
             if isinstance(piece, bytes):
                 return piece
-            if isinstance(piece, BodyBroken):
-                raise piece
             await asyncio.sleep(piece)
         return b""
 

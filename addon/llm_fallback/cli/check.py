@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_fallback.config import Finding, Loaded, Severity, load
+from llm_fallback.config.workload import parse_labels
 
 _DESCRIPTION = """\
 Read, check and compile a configuration as the proxy would, and print a line for each finding:
@@ -29,6 +30,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_files(parser)
+    add_workload(parser)
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
     parser.set_defaults(run=_run)
 
@@ -46,9 +48,26 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says for whom the configuration is; None where nobody does."""
+    parser.add_argument(
+        "--workload",
+        type=_labels,
+        metavar="LABELS",
+        help="of the workload that the proxy stands for, such as app=sleep,version=v1",
+    )
+
+
 def load_files(options: argparse.Namespace) -> Loaded:
     """The configuration that the options name."""
-    return load(options.files or [Path("config")], os.environ, stdin=sys.stdin.buffer)
+    return load(options.files or [Path("config")], os.environ, options.workload, stdin=sys.stdin.buffer)
+
+
+def _labels(written: str) -> dict[str, str] | None:
+    try:
+        return parse_labels(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
-from llm_fallback.cli.check import add_files, write
-from llm_fallback.config import Severity, Snapshot, load
+from llm_fallback.cli.check import add_files, add_workload, load_files, write
+from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.explanation import as_data, as_text, explain
 from llm_fallback.rewriting import Headers, OriginalRequest
@@ -59,19 +58,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="HOST[:PORT][/SUBSET]",
         help="as if all endpoints of a host, or of one port or subset, were ejected",
     )
-    parser.add_argument(
-        "--workload", default="", metavar="LABELS", help="of the workload that asks, such as app=sleep"
-    )
+    add_workload(parser)
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
     parser.set_defaults(run=lambda options: _run(options, parser.error))
 
 
 def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
     try:
-        request, workload = _request(options), _labels(options.workload)
+        request = _request(options)
     except _BadUsage as problem:
         refuse(str(problem))
-    loaded = load(options.files or [Path("config")], os.environ, workload, stdin=sys.stdin.buffer)
+    options.files = [_near(path) for path in options.files or ()]
+    loaded = load_files(options)
     if loaded.snapshot is None:
         with redirect_stdout(sys.stderr):
             write([finding for finding in loaded.findings if finding.severity is Severity.ERROR])
@@ -90,6 +88,12 @@ def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
             as_text(told, width=width).encode(encoding, "backslashreplace").decode(encoding) + "\n"
         )
     return 0
+
+
+def _near(path: Path) -> Path:
+    """The path from the working directory, if it is in there: shorter to read."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _request(options: argparse.Namespace) -> OriginalRequest:
@@ -137,15 +141,6 @@ def _body(written: str) -> bytes:
         return Path(written[1:]).read_bytes()
     except OSError as error:
         raise _BadUsage(f"--body: {written[1:]} cannot be read ({error.strerror})") from None
-
-
-def _labels(written: str) -> dict[str, str] | None:
-    if not written:
-        return None
-    pairs = [part.partition("=") for part in written.split(",")]
-    if not all(name.strip() and equals for name, equals, _ in pairs):
-        raise _BadUsage(f"--workload: {written!r} is not a list of labels; write app=sleep,version=v1")
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _targets(snapshot: Snapshot, place: str) -> list[TargetKey]:

@@ -16,13 +16,21 @@ from llm_fallback.resources import (
 )
 from llm_fallback.resources.llmprovider import PROVIDER_PORT
 
+type Name = tuple[str, str, str]
+"""Kind, namespace and name."""
+
+
+def name_of(resource: Resource) -> Name:
+    """What a resource is known by in a cluster."""
+    return resource.kind, resource.metadata.namespace, resource.metadata.name
+
 
 @dataclass(frozen=True)
 class Collection:
     """All valid resources, by kind: VirtualServices oldest first, the others as they were read.
 
-    `broken_hosts` are those that resources describe which are themselves reported, and `broken_rule_hosts`
-    those of such DestinationRules.
+    `broken_hosts` are those that resources describe which are themselves reported, `broken_rule_hosts` those
+    of such DestinationRules, and `broken_names` what such resources are called.
     """
 
     providers: tuple[Written[LLMProvider], ...] = ()
@@ -33,6 +41,7 @@ class Collection:
     policies: tuple[Written[LLMFallbackPolicy], ...] = ()
     broken_hosts: frozenset[str] = frozenset()
     broken_rule_hosts: frozenset[str] = frozenset()
+    broken_names: frozenset[Name] = frozenset()
 
     def all(self) -> Iterator[Written[Resource]]:
         """Every resource."""
@@ -65,6 +74,7 @@ class Collector:
     resources: list[Written[Resource]] = field(default_factory=list)
     broken_hosts: set[str] = field(default_factory=set)
     broken_rule_hosts: set[str] = field(default_factory=set)
+    broken_names: set[Name] = field(default_factory=set)
 
     def collection(self) -> Collection:
         """What has been collected."""
@@ -80,6 +90,7 @@ class Collector:
             tuple(self._of(LLMFallbackPolicy)),
             frozenset(self.broken_hosts),
             frozenset(self.broken_rule_hosts),
+            frozenset(self.broken_names),
         )
 
     def _of[R: Resource](self, kind: type[R]) -> list[Written[R]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from llm_fallback.config import documents
 from llm_fallback.config.checks import check
-from llm_fallback.config.collection import Collection, Collector
+from llm_fallback.config.collection import Collection, Collector, Name
 from llm_fallback.config.compile import build
 from llm_fallback.config.files import Source, read_files
 from llm_fallback.config.findings import Code, Finding, Severity, has_errors, in_order
@@ -148,7 +148,9 @@ def _take_in(
 
 
 def _note_broken(kind: type[Resource] | Finding, document: documents.Document, collector: Collector) -> None:
-    """Note the hosts that a broken resource may have been meant to describe: others are not to blame."""
+    """Note what a broken resource may have been meant to be and to describe: others are not to blame."""
+    if (name := _name(document.value)) is not None:
+        collector.broken_names.add(name)
     spec = document.value.get("spec")
     if not isinstance(spec, dict):
         return
@@ -162,6 +164,15 @@ def _note_broken(kind: type[Resource] | Finding, document: documents.Document, c
         collector.broken_rule_hosts |= named
     if kind not in (DestinationRule, LLMRoute, VirtualService):
         collector.broken_hosts |= named
+
+
+def _name(value: Mapping[str, Any]) -> Name | None:
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    parts = value.get("kind"), metadata.get("namespace", "default"), metadata.get("name")
+    kind, namespace, name = (part if isinstance(part, str) else "" for part in parts)
+    return kind, namespace, name
 
 
 def _nothing_to_do(paths: Sequence[Path], collection: Collection) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, place
 from llm_fallback.explanation.sending import sent
-from llm_fallback.outlier import Endpoint
+from llm_fallback.rescue.retries import retries_at
+from llm_fallback.retry import try_timeout_s
 from llm_fallback.rewriting import OriginalRequest, Plan, rewrite
 from llm_fallback.routing import Matched, Routed, choose_destination, find_target
 from llm_fallback.selection import choose_target
@@ -42,11 +43,14 @@ def destinations(asked: Asked) -> tuple[model.Destination, ...]:
 
 def mirrors(asked: Asked) -> tuple[model.Mirror, ...]:
     """Where copies go."""
+    found = ((mirror, _target(asked, mirror.destination)) for mirror in asked.matched.route.mirrors)
     return tuple(
         model.Mirror(
-            _name(asked, mirror.destination), mirror.percent, bool(_target(asked, mirror.destination))
+            _name(asked, mirror.destination),
+            mirror.percent,
+            place(target, asked.is_ejected) if target else None,
         )
-        for mirror in asked.matched.route.mirrors
+        for mirror, target in found
     )
 
 
@@ -56,7 +60,7 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
     chain = _chain(asked, routed)
     taken = _taken(asked, routed, chain)
     endpoints = candidates(taken, asked.is_ejected) if taken else ()
-    answer = _answer(asked, routed, endpoints)
+    answer = None if endpoints else _answer(asked, routed, chain)
     told = model.Destination(
         name=_name(asked, chosen.destination),
         percent=percent,
@@ -79,7 +83,7 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
         told,
         uses=_use(routed, taken),
         place=place(taken, asked.is_ejected),
-        sent=sent(asked.request, outgoing, taken, endpoints, plan),
+        sent=sent(asked.request, outgoing.for_attempt(1, _timeout_s(asked, taken)), taken, endpoints, plan),
     )
 
 
@@ -97,16 +101,31 @@ def _taken(asked: Asked, routed: Routed, chain: tuple[Target, ...]) -> Target | 
     if target is None:
         return None
     if asked.rescue:
-        order = (target, *([fallback] if fallback else []), *chain)
+        order = _order(routed, chain)
         return next((each for each in order if is_healthy(each, asked.is_ejected)), None)
     return choose_target(target, fallback, lambda each: is_healthy(each, asked.is_ejected))
 
 
-def _answer(asked: Asked, routed: Routed, endpoints: tuple[Endpoint, ...]) -> model.Answer | None:
+def _timeout_s(asked: Asked, target: Target) -> float | None:
+    """Seconds that the first attempt may take."""
+    route, rescue = asked.matched.route, asked.rescue
+    if rescue is None:
+        return try_timeout_s(route.retries, route.timeout_s)
+    left = rescue.deadline_s if route.timeout_s is None else min(rescue.deadline_s, route.timeout_s)
+    return try_timeout_s(retries_at(target, route.retries, rescue), left)
+
+
+def _order(routed: Routed, chain: tuple[Target, ...]) -> tuple[Target, ...]:
+    """The targets that a policy has asked, one after the other."""
+    return tuple(target for target in (routed.target, routed.fallback, *chain) if target is not None)
+
+
+def _answer(asked: Asked, routed: Routed, chain: tuple[Target, ...]) -> model.Answer | None:
     """What the proxy answers if there is nobody to send to."""
     if routed.target is None:
         return redacted.answer(local_replies.NO_SUCH_TARGET, "there is no such host, port or subset")
-    if endpoints or (asked.rescue and asked.rescue.all_ejected is AllEjected.TRY_SOONEST):
+    tries_anyway = asked.rescue is not None and asked.rescue.all_ejected is AllEjected.TRY_SOONEST
+    if tries_anyway and any(target.endpoints for target in _order(routed, chain)):
         return None
     return redacted.answer(local_replies.NO_HEALTHY_UPSTREAM, f"{routed.target} has no healthy endpoint")
 

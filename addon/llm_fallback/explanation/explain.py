@@ -62,6 +62,7 @@ def _under_rule(told: model.Explanation, asked: Asked, facts: RequestFacts) -> m
         retries=None if why_no_retries else route.retries,
         why_no_retries=why_no_retries,
         rescue=asked.rescue,
+        why_no_rescue=_why_no_rescue(route, len(request.body)),
         mirrors=mirrors(asked),
     )
 
@@ -88,6 +89,13 @@ def _rule(matched: Matched, *, number: int, of: int) -> model.Rule:
 def _certain_abort(fault: Fault | None) -> LocalReply | None:
     """The answer of a fault that no request escapes."""
     return faults.decide(fault, HighestDraw()).reply()
+
+
+def _why_no_rescue(route: Route, body_bytes: int) -> str | None:
+    policy = route.rescue
+    if policy and body_bytes > policy.max_request_bytes:
+        return f"the body is larger than the {policy.max_request_bytes} bytes of {policy.source}"
+    return None
 
 
 def _why_no_retries(route: Route, body_bytes: int) -> str | None:

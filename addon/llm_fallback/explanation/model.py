@@ -135,9 +135,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The request as one of the `endpoints` gets it; `url` has the name of the Host header in it.
+    """The first attempt as one of the `endpoints` gets it; `url` has the name of the Host header in it.
 
-    `is_hashed`: consistent hashing has chosen the endpoint.
+    `is_hashed`: consistent hashing has chosen the endpoint. `config` is the one of the LLMProvider's
+    configurations that is in force, and `has_providers_key` says that its key goes along.
     """
 
     method: str
@@ -145,6 +146,8 @@ class Sent:
     sni: str | None
     endpoints: tuple[str, ...]
     is_hashed: bool
+    config: str | None
+    has_providers_key: bool
     headers: Headers
     body: Body
 
@@ -172,11 +175,11 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Where a copy of a share of the requests goes; `exists` is False for a target that there is not."""
+    """Where a copy of a share of the requests goes; no `place`: no such target, and no copy."""
 
     name: str
     percent: float
-    exists: bool
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ class Explanation:
     `rules` names the resource whose rules are those of the host; None: the host is not managed, and the
     request passes through untouched. With an `answer`, nothing is sent, and there are no destinations.
     `retries` is None where nothing would be tried again, `rescue` where no policy applies, and
-    `cors_headers` where there is no CORS policy.
+    `cors_headers` where there is no CORS policy. `why_no_rescue` says why a policy does not apply.
     """
 
     request: Request
@@ -200,5 +203,6 @@ class Explanation:
     retries: Retries | None = None
     why_no_retries: str | None = None
     rescue: RescuePolicy | None = None
+    why_no_rescue: str | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors_headers: Headers | None = None

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from llm_fallback.config.rescue import RescuePolicy
-from llm_fallback.config.routes import Fault, HeaderOperations, Retries
+from llm_fallback.config.rescue import Hold, RescuePolicy
+from llm_fallback.config.routes import DEFAULT_RETRIES, Fault, HeaderOperations, Retries
 from llm_fallback.config.snapshot import (
     IDLE_TIMEOUT_S,
     Algorithm,
@@ -36,9 +36,8 @@ def fault(given: Fault) -> str:
 
 
 def place(given: model.Place) -> str:
-    """A target, what describes it, and how its endpoints are."""
-    described = f" ({', '.join(given.resources)})" if given.resources else ""
-    return f"{given.name}{described}, {_endpoints(given)}"
+    """A target, and how its endpoints are."""
+    return f"{given.name}, {_endpoints(given)}"
 
 
 def tls(given: Tls | None, host: str) -> str:
@@ -61,23 +60,42 @@ def body(given: model.Body) -> str:
     """What became of the body."""
     if not given.bytes:
         return "no body"
-    written = " and ".join(f"{name} {json.dumps(value)}" for name, value in given.set.items())
-    clauses = [f"body of {counted(given.bytes, 'byte')}", *([f"{written} set"] if written else [])]
-    clauses += [f"{name} as the client says" for name in given.kept]
-    return ", ".join(clauses if len(clauses) > 1 else [f"{clauses[0]}, as it is"])
+    return f"body of {counted(given.bytes, 'byte')}" + ("" if given.set else ", as it is")
+
+
+def config(given: model.Sent) -> str:
+    """What the provider's configuration has done to the request."""
+    written = ["the key"] if given.has_providers_key else []
+    written += [f"{name} {json.dumps(value)}" for name, value in given.body.set.items()]
+    clauses = [f"{given.config} sets {', '.join(written) or 'nothing'}"]
+    clauses += [f"{name} stays as the client says" for name in given.body.kept]
+    return "; ".join(clauses)
 
 
 def limits(told: model.Explanation) -> str:
     """Time and retries of the rule."""
     time = "no timeout" if told.timeout_s is None else f"{seconds(told.timeout_s)} for all attempts together"
-    return f"{time}; {_retries(told.retries) if told.retries else f'no retries: {told.why_no_retries}'}"
+    if told.retries is None:
+        return f"{time}; no retries: {told.why_no_retries}"
+    where = ", at other endpoints of the same target, before the next one" if told.rescue else ""
+    return f"{time}; {_retries(told.retries)}{where}"
 
 
-def rescue(given: RescuePolicy) -> str:
-    """Which failures a policy rescues, and within what."""
+def rescue(given: RescuePolicy) -> Iterator[str]:
+    """Which failures a policy rescues and how, one sentence after another."""
     failures = ", ".join([*sorted(given.failures), *map(str, sorted(given.codes))])
     within = f"{counted(given.attempts, 'attempt')} and {seconds(given.deadline_s)}"
-    return f"{given.name}  {given.source}: {failures}, within {within} in all"
+    yield f"{given.name}  {given.source}"
+    yield f"from {failures}, within {within} in all"
+    if given.chain:
+        drawn = ", neighbours with weights in an order that is drawn"
+        yield f"in order: target, fallback, chain{drawn if any(link.weight for link in given.chain) else ''}"
+    limits = given.limits
+    yield (
+        f"an attempt has {seconds(limits.response_headers_s)} to its headers, {seconds(limits.first_token_s)}"
+        f" to its first token, {seconds(limits.stall_s)} between two of them"
+    )
+    yield "; ".join(_more_of_rescue(given))
 
 
 def pool(given: ConnectionPool) -> str:
@@ -175,4 +193,27 @@ def _retries(given: Retries) -> str:
         "" if given.per_try_timeout_s is None else f", {seconds(given.per_try_timeout_s)} for each attempt"
     )
     number = "1 retry" if given.attempts == 1 else f"{given.attempts} retries"
-    return f"{number} on {', '.join(conditions)}{within}"
+    backoff = (
+        "" if given.backoff_s == DEFAULT_RETRIES.backoff_s else f", back-off from {seconds(given.backoff_s)}"
+    )
+    tried = "" if given.avoid_tried else ", also at endpoints that have been tried"
+    return f"{number} on {', '.join(conditions)}{within}{backoff}{tried}"
+
+
+def _more_of_rescue(given: RescuePolicy) -> Iterator[str]:
+    held = given.hold is Hold.WHOLE_ANSWER
+    yield f"answers are held {'whole' if held else 'until their first content'}"
+    if given.backoff_s:
+        yield f"{seconds(given.backoff_s)} between targets"
+    if given.unless_slower_than_s is not None:
+        yield f"not from failures that took more than {seconds(given.unless_slower_than_s)}"
+    if given.hedging:
+        yield f"the next target is also asked after {seconds(given.hedging.delay_s)}"
+    if given.max_retry_after_s:
+        yield f"Retry-After counts up to {seconds(given.max_retry_after_s)}"
+    if given.probation:
+        yield "endpoints return on probation"
+    if given.slow_start_s:
+        yield f"slow start for {seconds(given.slow_start_s)}"
+    budget = given.budget
+    yield f"rescues at once: {budget.percent:g} % of the active requests, at least {budget.minimum}"

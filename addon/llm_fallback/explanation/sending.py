@@ -23,14 +23,17 @@ def sent(
     headers = redacted.headers(shown)
     authority = next(value for name, value in headers if name == "Host")
     hashed = _hashed(request, target, endpoints)
+    name, config = _config(target, plan)
     return model.Sent(
         method=outgoing.method,
         url=f"{'https' if target.tls else 'http'}://{authority}{path}",
         sni=target.tls.sni if target.tls else None,
         endpoints=tuple(map(str, endpoints if hashed is None else [hashed])),
         is_hashed=hashed is not None,
+        config=name,
+        has_providers_key=outgoing.api_key is not None,
         headers=headers,
-        body=_body(request.body, outgoing.body, target, plan),
+        body=_body(request.body, outgoing.body, config),
     )
 
 
@@ -62,9 +65,17 @@ def _hash_key(request: OriginalRequest, policy: HashPolicy) -> int | None:
     return cookie.hash_key if cookie else None
 
 
-def _body(before: bytes, after: bytes, target: Target, plan: Plan) -> model.Body:
+def _config(target: Target, plan: Plan) -> tuple[str | None, ProviderConfig]:
+    """The configuration of the target's provider that is in force, and where the LLMProvider has it."""
+    provider, rule = target.provider, plan.llm_rule
+    if provider is None:
+        return None, ProviderConfig()
+    name = f"routeSpecificConfigs.{rule}" if rule in provider.by_rule else "defaultConfig"
+    return name, provider.config(rule)
+
+
+def _body(before: bytes, after: bytes, config: ProviderConfig) -> model.Body:
     """What became of the body, and of the provider's settings in it."""
-    config = target.provider.config(plan.llm_rule) if target.provider else ProviderConfig()
     wanted: dict[str, Value] = {"model": config.model, "stream": config.stream}
     settings = {name: value for name, value in wanted.items() if value is not None}
     old, new = _members(before), _members(after)

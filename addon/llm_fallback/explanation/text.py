@@ -46,7 +46,9 @@ def _story(told: Explanation) -> Iterator[_Line]:
     else:
         yield "limits", phrases.limits(told)
         if told.rescue:
-            yield "rescues", phrases.rescue(told.rescue)
+            yield from _listed("rescues", *phrases.rescue(told.rescue))
+        elif told.why_no_rescue:
+            yield "rescues", f"never: {told.why_no_rescue}"
     yield from _besides(told)
 
 
@@ -55,6 +57,7 @@ def _rule(told: Explanation) -> Iterator[_Line]:
         place = f"{rule.number} of {rule.of}" if rule.of > 1 else "the only one"
         held = f"the match at {rule.match} holds" if rule.match else "it takes every request"
         yield "rule", f"{rule.name}  {rule.source}  ({place}; {held})"
+        yield from _changes(rule)
     elif told.rejected:
         yield "rule", f"none of the {phrases.counted(len(told.rejected), 'rule')} of {told.rules} matches"
     else:
@@ -68,12 +71,12 @@ def _rule(told: Explanation) -> Iterator[_Line]:
 
 def _destination(told: model.Destination, *, is_only: bool) -> Iterator[_Line]:
     share = "" if is_only else f"{told.percent:.4g} % of the requests: "
-    yield "target", f"{share}{phrases.place(told.target) if told.target else told.name}"
+    yield from _place("target", told.target, told.name, before=share)
+    yield from _changes(told)
     if fallback := told.fallback:
-        what = phrases.place(fallback.place) if fallback.place else fallback.name
-        yield "fallback", f"{what}; {fallback.why}"
-    if told.chain:
-        yield "chain", "; ".join(map(phrases.place, told.chain))
+        yield from _place("fallback", fallback.place, fallback.name, after=f"; {fallback.why}")
+    for link in told.chain:
+        yield from _place("chain", link, link.name)
     if told.answer:
         yield from _answer(told.answer)
     elif not told.sent:
@@ -87,8 +90,26 @@ def _destination(told: model.Destination, *, is_only: bool) -> Iterator[_Line]:
         if place:
             name = f"{place.name} " if told.fallback or told.chain else ""
             yield "ejects", f"{name}{phrases.ejects(place.ejects, place.panic_threshold)}"
-    if changes := list(phrases.operations(told.response_headers)):
-        yield "returns", f"the answer; the destination {', '.join(changes)}"
+
+
+def _place(
+    label: str, place: model.Place | None, name: str, *, before: str = "", after: str = ""
+) -> Iterator[_Line]:
+    """A target and the resources that describe it, a line for each."""
+    what = phrases.place(place) if place else name
+    yield from _listed(label, f"{before}{what}{after}", *(place.resources if place else ()))
+
+
+def _changes(told: model.Rule | model.Destination) -> Iterator[_Line]:
+    """What a rule or a destination does to headers."""
+    for what, operations in ("requests", told.request_headers), ("answers", told.response_headers):
+        if changes := ", ".join(phrases.operations(operations)):
+            yield "", f"on {what} it {changes}"
+
+
+def _listed(label: str, *texts: str) -> Iterator[_Line]:
+    """Lines under one label."""
+    yield from zip((label, *[""] * len(texts)), texts, strict=False)
 
 
 def _sent(told: model.Sent, place: model.Place) -> Iterator[_Line]:
@@ -99,6 +120,8 @@ def _sent(told: model.Sent, place: model.Place) -> Iterator[_Line]:
     yield "", f"to {where} {phrases.tls(place.tls, place.host)}"
     yield from (("", f"{name}: {value}") for name, value in told.headers if name != "Host")
     yield "", phrases.body(told.body)
+    if told.config:
+        yield "", phrases.config(told)
 
 
 def _answer(told: model.Answer) -> Iterator[_Line]:
@@ -110,12 +133,12 @@ def _answer(told: model.Answer) -> Iterator[_Line]:
 
 def _besides(told: Explanation) -> Iterator[_Line]:
     for mirror in told.mirrors:
-        missing = "" if mirror.exists else ", which does not exist: none is sent"
-        yield "mirrors", f"copies of {mirror.percent:g} % of the requests go to {mirror.name}{missing}"
-    if told.rule and (changes := list(phrases.operations(told.rule.response_headers))):
-        yield "returns", f"the answer; the rule {', '.join(changes)}"
+        share = f"copies of {mirror.percent:g} % of the requests go to "
+        missing = "" if mirror.place else ", which does not exist: none is sent"
+        yield from _place("mirrors", mirror.place, mirror.name, before=share, after=missing)
     if told.cors_headers:
-        yield "cors", f"the origin may read the answer ({', '.join(name for name, _ in told.cors_headers)})"
+        granted = (f"{name}: {value}" for name, value in told.cors_headers)
+        yield from _listed("cors", "the origin may read the answer", *granted)
     elif told.cors_headers is not None:
         yield "cors", "the answer is not opened to the request's origin, if it names one"
 

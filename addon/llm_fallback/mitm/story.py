@@ -1,6 +1,7 @@
 """What people read about a request: one line in the log, one comment on the flow. Pure."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -17,10 +18,20 @@ def handled(event: Handled) -> str:
 
 
 def summary(event: Handled) -> str:
-    """Route, target, and what came of each attempt."""
-    instead = f" instead of {event.instead_of}, which is ejected" if event.instead_of else ""
+    """Route, target, why it is not another one, and what came of each attempt."""
     attempts = ", then ".join(_attempt(attempt) for attempt in event.attempts) or "no attempt"
-    return f"{event.route} -> {event.target}{instead} | {attempts}"
+    return f"{event.route} -> {event.target}{_why(event)} | {attempts}"
+
+
+def _why(event: Handled) -> str:
+    if event.rescue is None or event.rescue.is_too_large:
+        instead = f" instead of {event.instead_of}, which is ejected" if event.instead_of else ""
+        return f"{instead} (too large to be rescued)" if event.rescue else instead
+    reasons = f" after {', '.join(event.rescue.reasons)}" if event.rescue.reasons else ""
+    notes = ["nobody left to ask"] if event.rescue.is_spent else []
+    if retries := event.rescue.client_retries:
+        notes.append(f"the client's retry {retries}")
+    return f"{reasons} ({', '.join(notes)})" if notes else reasons
 
 
 def as_data(event: Handled) -> dict[str, Any]:
@@ -37,6 +48,7 @@ def as_data(event: Handled) -> dict[str, Any]:
         "status": event.status,
         "flags": [str(flag) for flag in event.flags],
         "duration_s": event.duration_s,
+        "rescue": asdict(event.rescue) | {"reasons": list(event.rescue.reasons)} if event.rescue else None,
     }
 
 

@@ -7,21 +7,26 @@ from llm_fallback.config.rescue import Link, RescuePolicy
 from llm_fallback.rescue.gate import Verdict
 from llm_fallback.retry import Failure
 
+NO_BEGINNING = "first-token-timeout"
+"""The policy's word for an answer whose first token does not come."""
+
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
+_NO_ANSWER = frozenset({"reset", "gateway-error", "5xx"})  # Envoy's: who gives no answer at all is meant, too
+_NOT_CONNECTED = _NO_ANSWER | {"connect-failure"}
 _WORDS = {
-    Failure.CONNECT_FAILURE: "connect-failure",
-    Failure.CONNECT_TIMEOUT: "connect-failure",
-    Failure.OVERFLOW: "connect-failure",
-    Failure.RESET: "reset",
-    Failure.PROTOCOL_ERROR: "reset",
-    Failure.TIMEOUT: "response-timeout",
-    Failure.TIMEOUT_CONNECTING: "connect-failure",
+    Failure.CONNECT_FAILURE: _NOT_CONNECTED,
+    Failure.CONNECT_TIMEOUT: _NOT_CONNECTED,
+    Failure.TIMEOUT_CONNECTING: _NOT_CONNECTED,
+    Failure.OVERFLOW: _NOT_CONNECTED,
+    Failure.RESET: _NO_ANSWER,
+    Failure.PROTOCOL_ERROR: _NO_ANSWER,
+    Failure.TIMEOUT: _NO_ANSWER | {"response-timeout"},
 }
 
 
 def covers_failure(policy: RescuePolicy, failure: Failure) -> bool:
     """Whether an attempt without response headers is rescued."""
-    return _WORDS[failure] in policy.failures
+    return not _WORDS[failure].isdisjoint(policy.failures)
 
 
 def covers_status(policy: RescuePolicy, status: int) -> bool:

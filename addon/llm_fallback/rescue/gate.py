@@ -15,6 +15,8 @@ from llm_fallback.sse import ServerSentEvent, SseParser
 MAX_HELD_BYTES = 16 * 1024 * 1024
 """An answer that is larger is let through unjudged."""
 
+_FOLLOWED_BYTES = 64 * 1024  # of an event that has been let through: enough to know a ping from a word
+
 
 class Verdict(StrEnum):
     """What is known of an answer so far; all but the first two are failures, by the policy's words."""
@@ -37,84 +39,88 @@ class AnswerGate:
         self._is_json = media == "application/json" or media.endswith("+json")
         self._holds_all = hold is Hold.WHOLE_ANSWER
         self._ignored = ignored
-        self._parser = SseParser()
+        self._parser = SseParser(MAX_HELD_BYTES)
         self._size = 0
         self._body: list[bytes] = []
         self._has_content = False
         self._has_end = False
         self._tool_calls: dict[str, list[str]] = defaultdict(list)
         self.has_progressed = False
-        """Whether the last piece had an event that is not a mere sign of life."""
+        """Whether the last piece of a stream said something; comments, pings and empty deltas do not."""
 
     def feed(self, piece: bytes) -> Verdict:
         """Take a piece; what is known now."""
         self._size += len(piece)
+        self.has_progressed = False
+        verdict = Verdict.PENDING
         if self.is_stream:
-            return self._feed_events(piece)
-        self.has_progressed = bool(piece)
-        if not self._is_json or self._size > MAX_HELD_BYTES:
+            verdict = self._feed_events(piece)
+        elif self._is_json:
+            self._body.append(piece)
+        elif piece:
             return Verdict.GOOD
-        self._body.append(piece)
-        return Verdict.PENDING
+        return Verdict.GOOD if verdict is Verdict.PENDING and self._size > MAX_HELD_BYTES else verdict
 
     def follow(self, piece: bytes) -> bool:
-        """Whether a piece of an answer that is already let through has a sign of progress in it."""
+        """Whether a piece of an answer that is already let through says something."""
         if not self.is_stream:
             return bool(piece)
-        return any(event.type != "ping" for event in self._parser.feed(piece))
+        self._parser.keep = _FOLLOWED_BYTES
+        return any(completions.of_event(event) for event in self._parser.feed(piece))
 
     def end(self, *, is_cut: bool) -> Verdict:
         """The answer has ended, or was cut; what is known of the whole."""
         if is_cut:
             return self._counted(Verdict.CUT)
-        if not self.is_stream:
-            return (
-                self._judged(completions.of_answer(b"".join(self._body))) if self._is_json else Verdict.GOOD
-            )
-        if not self._has_content:
-            return self._counted(Verdict.EMPTY)
-        if not self._has_end or self._parser.is_inside_event:
-            return self._counted(Verdict.CUT)
-        if any(completions.broken_tool_call("".join(pieces)) for pieces in self._tool_calls.values()):
-            return self._counted(Verdict.INVALID)
-        return Verdict.GOOD
+        if self.is_stream:
+            return self._end_of_events()
+        return self._judged(completions.of_answer(b"".join(self._body))) if self._is_json else Verdict.GOOD
 
     def _feed_events(self, piece: bytes) -> Verdict:
-        self.has_progressed = False
         for event in self._parser.feed(piece):
             verdict = self._take(event)
-            if verdict not in (Verdict.PENDING, Verdict.GOOD):
+            if verdict is not Verdict.PENDING:
                 return verdict
-        if self._size > MAX_HELD_BYTES:
-            return Verdict.GOOD
-        return Verdict.GOOD if self._has_content and not self._holds_all else Verdict.PENDING
+        return Verdict.PENDING
 
     def _take(self, event: ServerSentEvent) -> Verdict:
         said = completions.of_event(event)
-        self.has_progressed = self.has_progressed or event.type != "ping"
-        if said in (Said.ERROR, Said.INVALID):
-            verdict = self._judged(said)
-            self._has_content = self._has_content or verdict is Verdict.GOOD
-            return verdict
-        if said is Said.CONTENT:
-            self._has_content = True
-        if said is Said.END:
-            self._has_end = True
+        self.has_progressed = self.has_progressed or bool(said)
+        if said & (Said.ERROR | Said.INVALID):
+            return self._judged(said)
+        self._has_content = self._has_content or bool(said & Said.CONTENT)
+        self._has_end = self._has_end or bool(said & (Said.STOP | Said.END))
         if self._holds_all:
             for call, part in completions.tool_call_pieces(event):
                 self._tool_calls[call].append(part)
-        return Verdict.PENDING
+        elif self._has_content:
+            return Verdict.GOOD
+        return self._whole() if said & Said.END else Verdict.PENDING
+
+    def _end_of_events(self) -> Verdict:
+        verdict = Verdict.PENDING
+        if last := self._parser.finish():
+            verdict = self._take(last)
+        if verdict is Verdict.INVALID:
+            return self._counted(Verdict.CUT)  # in the middle of an event
+        return self._whole() if verdict is Verdict.PENDING else verdict
+
+    def _whole(self) -> Verdict:
+        """What a stream was that is over, and has said no error."""
+        if not self._has_end:
+            return self._counted(Verdict.CUT)
+        if not self._has_content:
+            return self._counted(Verdict.EMPTY)
+        if any(completions.broken_tool_call("".join(pieces)) for pieces in self._tool_calls.values()):
+            return self._counted(Verdict.CUT)
+        return Verdict.GOOD
 
     def _judged(self, said: Said) -> Verdict:
-        match said:
-            case Said.ERROR:
-                return self._counted(Verdict.ERROR)
-            case Said.INVALID:
-                return self._counted(Verdict.INVALID)
-            case Said.NOTHING:
-                return self._counted(Verdict.EMPTY)
-            case Said.CONTENT | Said.END:
-                return Verdict.GOOD
+        if said & Said.ERROR:
+            return self._counted(Verdict.ERROR)
+        if said & Said.INVALID:
+            return self._counted(Verdict.INVALID)
+        return Verdict.GOOD if said & Said.CONTENT else self._counted(Verdict.EMPTY)
 
     def _counted(self, verdict: Verdict) -> Verdict:
         return Verdict.GOOD if verdict in self._ignored else verdict

@@ -10,43 +10,52 @@ from dataclasses import dataclass
 _FIRST_SHARE = 0.1
 
 
-@dataclass(slots=True)
-class _Returned:
+@dataclass(slots=True, eq=False)
+class Trial:
+    """What is known of an endpoint since it came back, and whether a request is to prove it."""
+
     at: float
     is_unproven: bool = True
-    is_on_trial: bool = False
+    is_under_way: bool = False
+
+    def end(self, *, succeeded: bool | None) -> None:
+        """The request has come to an end; None proves nothing."""
+        self.is_under_way = False
+        if succeeded:
+            self.is_unproven = False
 
 
 class Readmission:
-    """What is known of endpoints since they came back, by any key; `now` is in seconds of one clock."""
+    """The endpoints that came back, by any key; `now` is in seconds of one clock."""
 
     def __init__(self) -> None:
-        self._returned: dict[Hashable, _Returned] = {}
+        self._trials: dict[Hashable, Trial] = {}
 
     def returned(self, endpoint: Hashable, *, now: float) -> None:
         """An ejection is over."""
-        self._returned[endpoint] = _Returned(now)
+        self._trials[endpoint] = Trial(now)
 
     def admits(
         self, endpoint: Hashable, *, probation: bool, slow_start_s: float, now: float, rng: random.Random
     ) -> bool:
         """Whether one more request may go to the endpoint."""
-        back = self._returned.get(endpoint)
+        back = self._trials.get(endpoint)
         if back is None:
             return True
         if probation and back.is_unproven:
-            return not back.is_on_trial
+            return not back.is_under_way
         share = max(_FIRST_SHARE, (now - back.at) / slow_start_s) if slow_start_s else 1.0
         return share >= 1.0 or rng.random() < share
 
-    def begin(self, endpoint: Hashable) -> None:
-        """A request goes to the endpoint."""
-        if (back := self._returned.get(endpoint)) and back.is_unproven:
-            back.is_on_trial = True
+    def begin(self, endpoint: Hashable) -> Trial | None:
+        """A request goes to the endpoint; the trial that it is, if it is one: its end must be told."""
+        back = self._trials.get(endpoint)
+        if back is None or not back.is_unproven or back.is_under_way:
+            return None
+        back.is_under_way = True
+        return back
 
-    def end(self, endpoint: Hashable, *, succeeded: bool | None) -> None:
-        """It has come to an end; None proves nothing."""
-        if back := self._returned.get(endpoint):
-            back.is_on_trial = False
-            if succeeded:
-                back.is_unproven = False
+    @property
+    def under_way(self) -> int:
+        """How many trials have not ended."""
+        return sum(trial.is_under_way for trial in self._trials.values())

@@ -19,19 +19,20 @@ _RESETS = (
 )
 _LEFT = {reset: reset.replace("reset", "remaining") for reset in _RESETS}
 _EPOCH = 1_000_000_000  # a number as large as this is a moment, not a wait
+_EPOCH_MS = 100_000_000_000
 
 
 def wait_s(header: Header, *, wall_time: float) -> float | None:
     """Seconds that the response headers ask to wait; None if they ask for nothing.
 
-    Read are `retry-after-ms`, `retry-after` (seconds or a date), and the reset headers of limits that are used
-    up. `wall_time` is in seconds since 1970.
+    Read are `retry-after-ms`, `retry-after` (seconds or a date), and the reset headers of limits that are
+    used up. `wall_time` is in seconds since 1970.
     """
     milliseconds = _number(header("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
-    if (value := header("retry-after")) is not None:
-        return _moment_or_wait(value, wall_time)
+    if (asked := _moment_or_wait(header("retry-after") or "", wall_time)) is not None:
+        return asked
     waits = [
         wait
         for name in _RESETS
@@ -46,20 +47,22 @@ def _moment_or_wait(value: str, wall_time: float) -> float | None:
     text = value.strip()
     number = _number(text)
     if number is not None:
-        return max(0.0, number - wall_time if number >= _EPOCH else number)
+        if number < _EPOCH:
+            return number
+        return max(0.0, (number / 1000 if number >= _EPOCH_MS else number) - wall_time)
     parts = _PART.findall(text)
     if parts and "".join(amount + unit for amount, unit in parts) == text:
         return sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
     moment = _date(text)
-    return None if moment is None else max(0.0, moment.timestamp() - wall_time)
+    return None if moment is None else max(0.0, moment - wall_time)
 
 
-def _date(text: str) -> datetime | None:
+def _date(text: str) -> float | None:
     try:
         moment = datetime.fromisoformat(text) if text[:4].isdigit() else parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _number(text: str | None) -> float | None:

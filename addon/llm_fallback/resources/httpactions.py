@@ -3,6 +3,7 @@
 import base64
 import binascii
 import builtins
+import re
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Self
@@ -22,7 +23,7 @@ from llm_fallback.resources.base import (
     WholeSecondsMs,
 )
 from llm_fallback.resources.names import header_name
-from llm_fallback.resources.stringmatch import Regex, UriMatch
+from llm_fallback.resources.stringmatch import Regex, UriMatch, compile_regex
 
 RETRY_CONDITIONS = frozenset(
     {
@@ -37,6 +38,7 @@ RETRY_CONDITIONS = frozenset(
 _STATUSES = frozenset(map(int, HTTPStatus))
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"})
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
+_ESCAPES = re.compile(r"\\(.?)", re.DOTALL)
 _MAX_BODY = 1024 * 1024
 _LEAST_SHARE = 0.0001
 
@@ -140,6 +142,19 @@ class RegexRewrite(Model):
 
     match: Regex
     rewrite: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _refers_to_groups(self) -> Self:
+        groups = compile_regex(self.match).groups
+        for escaped in _ESCAPES.findall(self.rewrite):
+            if not escaped or escaped not in "\\0123456789":
+                raise FieldError(
+                    r"a backslash stands before the digit of a group; write \\ for a backslash", "rewrite"
+                )
+            if escaped != "\\" and int(escaped) > groups:
+                problem = rf"refers to group \{escaped}, and match has {groups or 'none'}"
+                raise FieldError(f"{problem}; put what is meant in parentheses there", "rewrite")
+        return self
 
 
 class HTTPRewrite(Model):

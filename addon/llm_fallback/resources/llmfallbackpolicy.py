@@ -78,7 +78,7 @@ def _failure(value: object) -> object:
     if isinstance(value, str) and (value in FAILURES or _STATUS.fullmatch(value)):
         return value
     close = difflib.get_close_matches(value, FAILURES, n=1) if isinstance(value, str) else []
-    hint = f"did you mean {close[0]}?" if close else f"write {', '.join(sorted(FAILURES))}"
+    hint = f"did you mean {close[0]}?" if close else f"write one of {', '.join(sorted(FAILURES))}"
     raise ValueError(f"neither the name of a failure nor a status from 400 to 599; {hint}")
 
 

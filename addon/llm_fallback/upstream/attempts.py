@@ -27,9 +27,6 @@ from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import AttemptFailed, UpstreamClient, UpstreamResponse
 from llm_fallback.upstream.discovery import Discovery
 
-_EXPECTED_TIMEOUT = "x-envoy-expected-rq-timeout-ms"
-_ATTEMPT_COUNT = "x-envoy-attempt-count"
-
 
 class Shared(Protocol):
     """What all exchanges share."""
@@ -84,8 +81,8 @@ type IsOut = Callable[[Endpoint], bool]
 class Attempts:
     """The attempts at one target, and what has come of them so far.
 
-    `is_out` says which endpoints are not asked, in place of the detector. With `judges_later`, a final answer
-    that is no error is not charged here: whoever reads it knows later what it is worth.
+    `is_out` says which endpoints are not asked, in place of the detector and of panic. With `judges_later`, a
+    final answer that is no error is not charged here: whoever reads it knows later what it is worth.
     """
 
     def __init__(  # noqa: PLR0913 - what shapes the attempts at one target
@@ -103,6 +100,7 @@ class Attempts:
         self.flags: tuple[Flag, ...] = ()
         self.failure: Failure | None = None
         self._is_out = is_out or self._is_ejected
+        self._panic_threshold = 0 if is_out else target.panic_threshold
         self._judges_later = judges_later
         self._shared = shared
         self._target = target
@@ -128,7 +126,7 @@ class Attempts:
                 self.made.append(Attempted(self._target.host, None, "no healthy endpoint", 0.0))
                 return local_replies.NO_HEALTHY_UPSTREAM
             tried.append(endpoint)
-            result = await self._attempt(endpoint, self._marked(outgoing, attempt=len(tried)))
+            result = await self._attempt(endpoint, outgoing.for_attempt(len(tried), self._time_for_a_try()))
             if not self._goes_on(result, retries_done=len(tried) - 1, body_size=len(outgoing.body)):
                 break
             if isinstance(result, Answered):
@@ -139,12 +137,6 @@ class Attempts:
             return result
         self.failure = result
         return local_replies.failed(result, retries_done=len(tried) - 1)
-
-    def _marked(self, outgoing: Outgoing, *, attempt: int) -> Outgoing:
-        """The request with what Envoy tells upstreams: which attempt it is, and how long it may take."""
-        marked = outgoing.with_header(_ATTEMPT_COUNT, str(attempt))
-        left = self._time_for_a_try()
-        return marked if left is None else marked.with_header(_EXPECTED_TIMEOUT, str(round(left * 1000)))
 
     def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
         """Count the outcome for the endpoint, and say so if it is ejected for it."""
@@ -173,7 +165,7 @@ class Attempts:
                 now=shared.clock(),
                 rng=shared.rng,
             ),
-            panic_threshold=target.panic_threshold,
+            panic_threshold=self._panic_threshold,
             # With consistent hashing Istio lets a retry go where the hash says.
             avoid=tried if self._policy.avoid_tried and target.balancing.hash_policy is None else (),
         )
@@ -257,8 +249,7 @@ class Attempts:
         return not self._is_late()
 
     def _time_for_a_try(self) -> float | None:
-        limits = (self._policy.per_try_timeout_s, self._time_left())
-        return min((limit for limit in limits if limit is not None), default=None)
+        return retry.try_timeout_s(self._policy, self._time_left())
 
     def _time_left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - self._shared.clock())

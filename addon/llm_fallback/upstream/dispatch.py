@@ -1,7 +1,7 @@
-"""Sending a request where its rule leads: to the one target that was chosen or, with a policy, who answers."""
+"""Sending a request where its rule leads: to the one target that was chosen or, with a policy, any."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -17,10 +17,11 @@ from llm_fallback.rescue.gate import AnswerGate
 from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, Plan, rewrite
 from llm_fallback.routing import Matched, Routed, find_target
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
-from llm_fallback.upstream.legs import Candidate, Committed
+from llm_fallback.upstream.legs import Candidate
 from llm_fallback.upstream.rescue import Rescue
 
 _NO_RETRY = ("x-should-retry", "false")  # the official SDKs heed it
+_READABLE = ("accept-encoding", "identity")
 
 
 class _Tries(Protocol):
@@ -68,6 +69,7 @@ class Dispatch:
         self._watcher = watcher
         self._deadline = deadline
         self._tries: _Tries | None = None
+        self._rescue: Rescue | None = None
         self._to_mirror: tuple[Matched, Routed] | None = None
 
     @property
@@ -75,10 +77,25 @@ class Dispatch:
         """The attempts so far."""
         return tuple(self._tries.made) if self._tries else ()
 
+    @property
+    def last_target(self) -> Target | None:
+        """Whom a rescue has asked last."""
+        return self._rescue.last_target if self._rescue else None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why a rescue went on, target by target."""
+        return tuple(self._rescue.reasons) if self._rescue else ()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a rescue had nobody left to ask."""
+        return self._rescue is not None and self._rescue.is_spent
+
     async def send(self, matched: Matched, routed: Routed, target: Target) -> Sent:
         """Attempts at one target, all of them, as the mesh has it."""
         limits = Limits(matched.route.retries, self._deadline)
-        key = self._hash_key(target)
+        key, self.set_cookie = self._hash(target)
         attempts = self._tries = Attempts(self._shared, target, limits, self, hash_key=key)
         self._to_mirror = matched, routed
         answer = await attempts.run(self._outgoing(matched, routed, target))
@@ -87,7 +104,7 @@ class Dispatch:
     async def rescue(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Sent:
         """Attempts at one target after another, until one has an answer."""
         deadline = self._shared.clock() + policy.deadline_s
-        rescue = self._tries = Rescue(
+        rescue = self._tries = self._rescue = Rescue(
             self._shared,
             policy,
             self._candidates(matched, routed, policy),
@@ -96,15 +113,22 @@ class Dispatch:
             deadline=deadline if self._deadline is None else min(deadline, self._deadline),
         )
         self._to_mirror = matched, routed
-        self._shared.budget.requests += 1
-        try:
-            answer = await rescue.run()
-        finally:
-            self._shared.budget.requests -= 1
-        spent = (_NO_RETRY,) if rescue.is_spent else ()
+        answer = await rescue.run()
+        marks = _marks(policy, rescue)
         if isinstance(answer, LocalReply):
-            return Sent(answer, rescue.last_target, marks=spent)
-        return self._sent(answer, rescue, policy, spent)
+            return Sent(answer, rescue.last_target, rescue.flags, marks=marks)
+        leg = answer.leg
+        self.set_cookie = leg.candidate.set_cookie
+        return Sent(
+            answer.answered,
+            leg.target,
+            leg.attempts.flags,
+            answer.held,
+            answer.gate,
+            policy.limits.stall_s,
+            None if answer.is_charged else leg.attempts.charge,
+            (*marks, *_server(policy, leg.target, matched.route.llm_rule)),
+        )
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Copy what is sent for the first time to those who only watch, and tell the watcher."""
@@ -113,40 +137,39 @@ class Dispatch:
             self._to_mirror = None
         self._watcher.attempting(outgoing, target, endpoint)
 
-    def _sent(self, answer: Committed, rescue: Rescue, policy: RescuePolicy, spent: Headers) -> Sent:
-        leg = answer.leg
-        marks = (*spent, *_substitution(policy, leg.target, rescue))
-        flags = leg.attempts.flags
-        stall_s = policy.limits.stall_s if answer.gate else None
-        return Sent(
-            answer.answered, leg.target, flags, answer.held, answer.gate, stall_s, leg.attempts.charge, marks
-        )
-
     def _candidates(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Iterator[Candidate]:
         """The destination's target, its fallback, and the chain, each once."""
         links = in_order(policy.chain, self._shared.rng)
         further = (find_target(self._snapshot, link.destination, self._request.port) for link in links)
         for target in dict.fromkeys((routed.target, routed.fallback, *further)):
             if target is not None:
-                outgoing = partial(self._outgoing, matched, routed, target)
-                yield Candidate(target, outgoing, self._hash_key(target))
+                outgoing = partial(self._rescuing, matched, routed, target)
+                yield Candidate(target, outgoing, *self._hash(target))
 
-    def _outgoing(self, matched: Matched, routed: Routed, target: Target) -> Outgoing:
+    def _rescuing(self, matched: Matched, routed: Routed, target: Target) -> Outgoing:
+        """The request with the wish for an answer that can be read here."""
+        return self._outgoing(matched, routed, target, is_rescue=True).with_header(*_READABLE)
+
+    def _outgoing(
+        self, matched: Matched, routed: Routed, target: Target, *, is_rescue: bool = False
+    ) -> Outgoing:
         fell_back = target is not routed.target
         plan = Plan.of(matched.route, matched.match, routed.destination, fell_back=fell_back)
+        if is_rescue:
+            plan = replace(plan, is_rescue=True)
         return rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
 
-    def _hash_key(self, target: Target) -> int | None:
+    def _hash(self, target: Target) -> tuple[int | None, str | None]:
+        """What chooses the endpoint, and the cookie that makes it choose the same again."""
         policy = target.balancing.hash_policy
         if policy is None:
-            return None
+            return None, None
         request = self._request
         address = request.client.rpartition(":")[0].strip("[]")
         key = hash_key(policy, headers=request.headers, query=self._facts.query, source_ip=address)
         if key is None and (cookie := new_cookie(policy, client=request.client, proxy=request.proxy)):
-            self.set_cookie = cookie.header
-            return cookie.hash_key
-        return key
+            return cookie.hash_key, cookie.header
+        return key, None
 
     def _mirror(self, matched: Matched, routed: Routed) -> None:
         for mirror in matched.route.mirrors:
@@ -157,15 +180,21 @@ class Dispatch:
                     self._shared.send_copy(target, copy, matched.route.timeout_s)
 
 
-def _substitution(policy: RescuePolicy, target: Target, rescue: Rescue) -> Headers:
-    """Who answers, for clients that want to know."""
+def _marks(policy: RescuePolicy, rescue: Rescue) -> Headers:
+    """What clients are told of how they came to their answer."""
+    spent: Headers = (_NO_RETRY,) if rescue.is_spent else ()
+    prefix = policy.header_prefix
+    if prefix is None:
+        return spent
+    reason = ((f"{prefix}reason", "; ".join(rescue.reasons)),) if rescue.reasons else ()
+    return (*spent, (f"{prefix}attempts", str(rescue.begun)), *reason)
+
+
+def _server(policy: RescuePolicy, target: Target, llm_rule: str | None) -> Headers:
+    """Who answers, for clients that want to know, and as which model if it is not the client's choice."""
     prefix = policy.header_prefix
     if prefix is None:
         return ()
-    marks = [(f"{prefix}host", target.host), (f"{prefix}attempts", str(len(rescue.made)))]
-    model = target.provider.default.model if target.provider else None
-    if model and model.isprintable() and model.isascii():
-        marks.append((f"{prefix}model", model))
-    if rescue.reasons:
-        marks.append((f"{prefix}reason", "; ".join(rescue.reasons)))
-    return tuple(marks)
+    model = target.provider.config(llm_rule).model if target.provider else None
+    told = ((f"{prefix}model", model),) if model and model.isprintable() and model.isascii() else ()
+    return ((f"{prefix}host", target.host), *told)

@@ -12,9 +12,10 @@ import asyncio
 from typing import Protocol
 
 from llm_fallback import cors, faults, local_replies, redirects
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target
-from llm_fallback.events import Handled
+from llm_fallback.events import Handled, Rescued
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Outcome
 from llm_fallback.rewriting import OriginalRequest, is_well_formed
@@ -25,6 +26,8 @@ from llm_fallback.upstream.attempts import Answered, Shared, Watcher
 from llm_fallback.upstream.client import BodyBroken, UpstreamResponse
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.dispatch import Dispatch, Sent
+
+_CLIENT_RETRIES = "x-stainless-retry-count"  # of the official SDKs
 
 
 class Observer(Watcher, Protocol):
@@ -56,6 +59,7 @@ class Exchange:
         self._began = shared.clock()
         self._deadline: float | None = None
         self._progressed_at = 0.0
+        self._is_counted = False
         self._is_over = False
 
     @property
@@ -87,7 +91,10 @@ class Exchange:
         self._answered = answer
         self._status = answer.response.status
         held = self._sent.held if self._sent else ()
-        start = b"".join((*held, answer.response.read_ready()))
+        ready = answer.response.read_ready()
+        if self._sent and self._sent.gate:
+            self._sent.gate.follow(ready)
+        start = b"".join((*held, ready))
         has_body = bool(start) or not answer.response.is_complete
         head = upstream_head(answer, self._changes(), has_body=has_body)
         return self._with_end([head, start] if start else [head], answer.response)
@@ -147,13 +154,18 @@ class Exchange:
         dispatch = self._dispatch = Dispatch(
             self._shared, self._snapshot, self._request, self._facts, self._observer, deadline=self._deadline
         )
-        if route.rescue and len(self._request.body) <= route.rescue.max_request_bytes:
+        if route.rescue and not self._is_too_large(route.rescue):
+            self._is_counted = True
+            self._shared.budget.requests += 1
             sent = await dispatch.rescue(matched, routed, route.rescue)
         else:
             sent = await dispatch.send(matched, routed, target)
-        self._sent, self._target = sent, sent.target
+        self._sent, self._target = sent, sent.target or target
         self._flags += sent.flags
         return sent.answer
+
+    def _is_too_large(self, policy: RescuePolicy) -> bool:
+        return len(self._request.body) > policy.max_request_bytes
 
     async def _more(self, answer: Answered) -> list[Piece]:
         try:
@@ -214,6 +226,10 @@ class Exchange:
         self._is_over = True
         if self._answered:
             self._answered.response.release()
+        if self._is_counted:
+            self._shared.budget.requests -= 1
+        if self._dispatch and self._status is None:  # given up before there was an answer
+            self._target = self._dispatch.last_target or self._target
         chosen = self._routed.target if self._routed else None
         event = Handled(
             self._request.method,
@@ -226,6 +242,21 @@ class Exchange:
             local_replies.in_order(self._flags),
             self._shared.clock() - self._began,
             self._matched.route.source if self._matched else None,
+            self._rescued(),
         )
         self._observer.handled(event)
         self._shared.on_event(event)
+
+    def _rescued(self) -> Rescued | None:
+        """What the rule's policy did; None if it has none, or nobody was to be asked."""
+        policy = self._matched.route.rescue if self._matched else None
+        if policy is None or self._dispatch is None:
+            return None
+        retried = next((v for n, v in self._request.headers if n.lower() == _CLIENT_RETRIES), "")
+        return Rescued(
+            policy.name,
+            self._dispatch.reasons,
+            self._dispatch.is_spent,
+            self._is_too_large(policy),
+            int(retried) if retried.isascii() and retried.isdecimal() and len(retried) < 4 else 0,
+        )

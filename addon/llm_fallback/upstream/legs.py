@@ -1,44 +1,59 @@
 """One leg of a rescue: the attempt at one target, up to the point where its answer is one, or is none."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from llm_fallback import local_replies
-from llm_fallback.config.rescue import Hold, RescuePolicy
-from llm_fallback.config.routes import Retries
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Target
+from llm_fallback.events import Attempted
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.rescue import failures
 from llm_fallback.rescue.gate import AnswerGate, Verdict
+from llm_fallback.rescue.readmission import Trial
+from llm_fallback.rescue.retries import retries_at
 from llm_fallback.rescue.retry_after import wait_s
+from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
 from llm_fallback.upstream.client import BodyBroken
 
-_TIMEOUT = "first-token-timeout"
-_WITH_RETRY_AFTER = frozenset({429, 503, 529})
+_NOT_ADMITTED = "not admitted"
+_NO_ENDPOINT = "no healthy endpoint"
+_DEADLINE = "deadline"
+_ASKS_FOR_STREAM = re.compile(rb'"stream"\s*:\s*true')
+_WITHOUT_BODY = frozenset({204, 205})
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A target, and the request as it is for it."""
+    """A target, and the request as it is for it.
+
+    With `only`, this endpoint is asked whether it is in rotation or not. `set_cookie` is for its answer.
+    """
 
     target: Target
     outgoing: Callable[[], Outgoing]
     hash_key: int | None = None
-    ignores_ejection: bool = False
+    set_cookie: str | None = None
+    only: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """An answer that is let through: what has been held of it, and what follows the rest."""
+    """An answer that is let through: what has been held of it, and what follows the rest.
+
+    `is_charged`: what it is worth has been counted, and its rest proves nothing more.
+    """
 
     leg: "Leg"
     answered: Answered
     held: tuple[bytes, ...]
-    gate: AnswerGate | None = None
+    gate: AnswerGate
+    is_charged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +67,47 @@ class Lost:
 
 
 class Leg:
-    """The attempt at one target."""
+    """The attempt at one target, with the rule's retries at its other endpoints: `attempts_left` in all."""
 
     def __init__(
         self,
         shared: Shared,
         policy: RescuePolicy,
         candidate: Candidate,
-        retries: Retries,
+        limits: Limits,
         watcher: Watcher,
         *,
-        deadline: float,
+        attempts_left: int,
     ) -> None:
+        self.candidate = candidate
         self.target = candidate.target
+        self.begun = 0
         self._shared = shared
         self._policy = policy
-        self._candidate = candidate
-        self._began = shared.clock()
-        self._deadline = deadline
+        self._outgoing = candidate.outgoing()
+        self._deadline = limits.deadline
         self._watcher = watcher
-        self._trial: Endpoint | None = None
+        self._began = self._attempt_began = shared.clock()
+        self._endpoint: Endpoint | None = None
+        self._trial: Trial | None = None
         self._succeeded: bool | None = None
+        retries = retries_at(candidate.target, limits.retries, policy)
+        headers_s = retries.per_try_timeout_s or policy.limits.response_headers_s
+        # A stream's first token comes after its headers; another answer's headers come when it is complete.
+        asks_for_stream = bool(_ASKS_FOR_STREAM.search(self._outgoing.body))
+        self._first_token_s = policy.limits.first_token_s if asks_for_stream else None
+        self._awaits_token = asks_for_stream and policy.limits.first_token_s <= headers_s
         self.attempts = Attempts(
             shared,
             candidate.target,
-            Limits(self._retries(retries), deadline),
+            Limits(
+                replace(
+                    retries,
+                    attempts=min(retries.attempts, attempts_left - 1),
+                    per_try_timeout_s=policy.limits.first_token_s if self._awaits_token else headers_s,
+                ),
+                limits.deadline,
+            ),
             self,
             hash_key=candidate.hash_key,
             is_out=self._is_out,
@@ -88,6 +119,15 @@ class Leg:
         """How long it has taken so far."""
         return self._shared.clock() - self._began
 
+    @property
+    def made(self) -> list[Attempted]:
+        """Its attempts; one that is under way has been given up if anybody asks."""
+        made = self.attempts.made
+        if sum(attempt.endpoint is not None for attempt in made) == self.begun:
+            return made
+        took = self._shared.clock() - self._attempt_began
+        return [*made, Attempted(self.target.host, str(self._endpoint), "cancelled", took)]
+
     async def run(self) -> Committed | Lost:
         """Attempt, and read until the answer is one. Cancelling it ends the attempt, and proves nothing."""
         try:
@@ -98,27 +138,39 @@ class Leg:
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Note which endpoint is on trial, and tell the watcher."""
         self._end_trial(succeeded=False)
-        self._trial = endpoint
-        self._shared.readmission.begin((target.key, endpoint))
+        self.begun += 1
+        self._endpoint, self._attempt_began = endpoint, self._shared.clock()
+        self._trial = self._shared.readmission.begin((target.key, endpoint))
         self._watcher.attempting(outgoing, target, endpoint)
 
     def _end_trial(self, *, succeeded: bool | None) -> None:
         if self._trial:
-            self._shared.readmission.end((self.target.key, self._trial), succeeded=succeeded)
+            self._trial.end(succeeded=succeeded)
             self._trial = None
 
     async def _run(self) -> Committed | Lost:
-        answer = await self.attempts.run(self._candidate.outgoing())
+        answer = await self.attempts.run(self._outgoing)
         if isinstance(answer, LocalReply):
-            failure = self.attempts.failure
-            if failure is None:
-                return Lost(self, "no healthy endpoint", is_covered=True, otherwise=answer)
-            return Lost(self, str(failure), failures.covers_failure(self._policy, failure), answer)
+            return self._lost_without_headers(answer)
         try:
             return await self._judge(answer)
         except BaseException:
             answer.response.release()
             raise
+
+    def _lost_without_headers(self, reply: LocalReply) -> Lost:
+        failure = self.attempts.failure
+        if failure is None:
+            reason = _NO_ENDPOINT if self.begun else _NOT_ADMITTED
+            return Lost(self, _DEADLINE if self._is_late() else reason, is_covered=True, otherwise=reply)
+        self._succeeded = False
+        covered, reason = failures.covers_failure(self._policy, failure), str(failure)
+        if self._is_late():
+            reason = _DEADLINE
+        elif failure is Failure.TIMEOUT and self._awaits_token:
+            reason = failures.NO_BEGINNING
+            covered = covered or reason in self._policy.failures
+        return Lost(self, reason, covered, reply)
 
     async def _judge(self, answer: Answered) -> Committed | Lost:
         status = answer.response.status
@@ -126,97 +178,100 @@ class Leg:
             self._hold_off(answer)
             covered = failures.covers_status(self._policy, status)
             self._succeeded = False if covered else None
-            return Lost(self, str(status), covered, Committed(self, answer, ()))
-        if answer.response.header("content-encoding") not in (None, "identity"):
-            return self._commit(answer, (), None)  # nobody here can read it
-        gate = AnswerGate(
-            answer.response.header("content-type") or "",
-            self._policy.hold,
-            failures.ignored_verdicts(self._policy),
+            return Lost(self, str(status), covered, Committed(self, answer, (), self._gate("")))
+        if status >= 300 or status in _WITHOUT_BODY or self._outgoing.method == "HEAD":
+            return self._commit(answer, [], self._gate(""))
+        # Only what is asked for by POST is generated; and nobody here can read what is encoded.
+        is_readable = self._outgoing.method == "POST" and answer.response.header("content-encoding") in (
+            None,
+            "identity",
         )
-        return await self._read_until_known(answer, gate)
+        media = answer.response.header("content-type") if is_readable else None
+        return await self._read_until_known(answer, self._gate(media or ""))
+
+    def _gate(self, media: str) -> AnswerGate:
+        return AnswerGate(media, self._policy.hold, failures.ignored_verdicts(self._policy))
 
     async def _read_until_known(self, answer: Answered, gate: AnswerGate) -> Committed | Lost:
-        held: list[bytes] = []
-        verdict = Verdict.PENDING
-        began = self._began
+        limits, held, verdict = self._policy.limits, list[bytes](), Verdict.PENDING
+        since = self._shared.clock() if self._first_token_s is None else self._attempt_began
+        limit = since + limits.first_token_s
+        has_begun = False
         piece = answer.response.read_ready()
         while True:
             if piece:
                 held.append(piece)
                 verdict = gate.feed(piece)
-                if self._policy.hold is Hold.WHOLE_ANSWER and gate.has_progressed:
-                    began = self._shared.clock()  # from the first token on it is the stall that is limited
+                if gate.has_progressed:
+                    has_begun, limit = True, self._shared.clock() + limits.stall_s
             if verdict is Verdict.PENDING and answer.response.is_complete:
                 verdict = gate.end(is_cut=False)
+            if verdict is Verdict.GOOD:
+                return self._commit(answer, held, gate)
             if verdict is not Verdict.PENDING:
-                break
+                return self._lost(answer, verdict, held, gate, Outcome(500))
             try:
-                piece = await self._read(answer, began)
+                piece = await self._read(answer, limit)
             except TimeoutError:
-                return self._lost_in_silence(answer)
-            except BodyBroken:
-                held.append(answer.response.read_rest())
+                return self._lost_in_silence(answer, has_begun=has_begun)
+            except BodyBroken:  # what came before is still there for whoever reads on
                 verdict = gate.end(is_cut=True)
                 if verdict is Verdict.GOOD:
-                    break
-                self.attempts.charge(answer.endpoint, Outcome(503, local_origin=True))
-                return self._lost(answer, verdict, held)
-        if verdict is Verdict.GOOD:
-            return self._commit(answer, tuple(held), gate)
-        self.attempts.charge(answer.endpoint, Outcome(500))
-        return self._lost(answer, verdict, held)
+                    return Committed(self, answer, tuple(held), gate)
+                return self._lost(answer, verdict, held, gate, Outcome(503, local_origin=True))
 
-    async def _read(self, answer: Answered, since: float) -> bytes:
-        limits = self._policy.limits
-        first = since == self._began
-        limit = since + (limits.first_token_s if first else limits.stall_s)
-        left = min(limit, self._deadline) - self._shared.clock()
-        async with asyncio.timeout(max(0.0, left)):
+    async def _read(self, answer: Answered, limit: float) -> bytes:
+        until = limit if self._deadline is None else min(limit, self._deadline)
+        async with asyncio.timeout(max(0.0, until - self._shared.clock())):
             return await answer.response.read()
 
-    def _commit(self, answer: Answered, held: tuple[bytes, ...], gate: AnswerGate | None) -> Committed:
+    def _commit(self, answer: Answered, held: list[bytes], gate: AnswerGate) -> Committed:
         self.attempts.charge(answer.endpoint, Outcome(answer.response.status))
         self._succeeded = True
-        return Committed(self, answer, held, gate)
+        return Committed(self, answer, tuple(held), gate)
 
-    def _lost(self, answer: Answered, verdict: Verdict, held: list[bytes]) -> Lost:
+    def _lost(
+        self, answer: Answered, verdict: Verdict, held: list[bytes], gate: AnswerGate, outcome: Outcome
+    ) -> Lost:
+        self.attempts.charge(answer.endpoint, outcome)
         self._succeeded = False
-        return Lost(self, str(verdict), is_covered=True, otherwise=Committed(self, answer, tuple(held)))
+        otherwise = Committed(self, answer, tuple(held), gate, is_charged=True)
+        return Lost(self, str(verdict), is_covered=True, otherwise=otherwise)
 
-    def _lost_in_silence(self, answer: Answered) -> Lost:
+    def _lost_in_silence(self, answer: Answered, *, has_begun: bool) -> Lost:
+        """Nothing came in time: no first token or, of an answer that is held as a whole, no other."""
         self.attempts.charge(answer.endpoint, Outcome(504, local_origin=True))
         answer.response.release()
         self._succeeded = False
-        covered = _TIMEOUT in self._policy.failures
-        return Lost(self, _TIMEOUT, covered, local_replies.REQUEST_TIMEOUT)
+        word = str(Verdict.CUT) if has_begun else failures.NO_BEGINNING
+        reason = _DEADLINE if self._is_late() else word
+        return Lost(self, reason, word in self._policy.failures, local_replies.REQUEST_TIMEOUT)
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and self._shared.clock() >= self._deadline
 
     def _hold_off(self, answer: Answered) -> None:
         """Leave an endpoint alone for as long as it asks for, within the policy's bound."""
-        if answer.response.status not in _WITH_RETRY_AFTER or not self._policy.max_retry_after_s:
+        status, shared = answer.response.status, self._shared
+        if not (status == 429 or status >= 500) or not self._policy.max_retry_after_s:
             return
-        wait = wait_s(answer.response.header, wall_time=self._shared.wall_clock())
+        wait = wait_s(answer.response.header, wall_time=shared.wall_clock())
         if wait:
             seconds = min(wait, self._policy.max_retry_after_s)
-            now = self._shared.clock()
-            if event := self._shared.health.hold_off(self.target, answer.endpoint, seconds=seconds, now=now):
-                self._shared.on_event(event)
-                self._shared.sweep()
-
-    def _retries(self, retries: Retries) -> Retries:
-        """The rule's retries as far as there are endpoints that have not been tried; then the next target."""
-        headers = self._policy.limits.response_headers_s
-        per_try = min(headers, retries.per_try_timeout_s or headers)
-        others = max(0, len(self.target.endpoints) - 1)
-        attempts = retries.attempts if self.target.per_address else min(retries.attempts, others)
-        return replace(retries, attempts=attempts, per_try_timeout_s=per_try, avoid_tried=True)
+            if event := shared.health.hold_off(
+                self.target, answer.endpoint, seconds=seconds, now=shared.clock()
+            ):
+                shared.on_event(event)
+                shared.sweep()
 
     def _is_out(self, endpoint: Endpoint) -> bool:
-        shared, place = self._shared, (self.target.key, endpoint)
-        if not self._candidate.ignores_ejection and shared.health.is_ejected(self.target, endpoint):
+        shared = self._shared
+        if self.candidate.only is not None:
+            return endpoint != self.candidate.only
+        if shared.health.is_ejected(self.target, endpoint):
             return True
         return not shared.readmission.admits(
-            place,
+            (self.target.key, endpoint),
             probation=self._policy.probation,
             slow_start_s=self._policy.slow_start_s,
             now=shared.clock(),

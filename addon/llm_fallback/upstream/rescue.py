@@ -8,6 +8,7 @@ With hedging the next leg starts before the one before has ended; the first good
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,14 +18,14 @@ from llm_fallback.config.rescue import AllEjected, RescuePolicy
 from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted
-from llm_fallback.local_replies import LocalReply
+from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint
-from llm_fallback.upstream.attempts import Shared, Watcher
+from llm_fallback.upstream.attempts import Limits, Shared, Watcher
 from llm_fallback.upstream.legs import Candidate, Committed, Leg, Lost
 
 
 class Rescue:
-    """The legs of one request."""
+    """The legs of one request; at the `deadline` an answer must be there."""
 
     def __init__(
         self,
@@ -41,24 +42,37 @@ class Rescue:
         self._shared = shared
         self._policy = policy
         self._left = deque(candidates)
-        self._retries = retries
-        self._watcher = watcher
+        self._limits = Limits(retries, deadline)
         self._deadline = deadline
+        self._watcher = watcher
         self._legs: list[Leg] = []
         self._running: dict[asyncio.Task[Committed | Lost], Leg] = {}
-        self._taken = 0
+        self._paid: set[Leg] = set()
         self._lost: Lost | None = None
-        self._ejected: list[tuple[Candidate, Sequence[Endpoint]]] = []
+        self._skipped: list[tuple[Candidate, Sequence[Endpoint]]] = []
+        self._has_given_up = False
+        self._has_tried_soonest = False
+        self._hedges = policy.hedging is not None
 
     @property
     def last_target(self) -> Target | None:
         """The target that was asked last."""
-        return self._legs[-1].target if self._legs else None
+        return next((leg.target for leg in reversed(self._legs) if leg.begun), None)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is to be said of the last target's retries."""
+        return self._legs[-1].attempts.flags if self._legs else ()
+
+    @property
+    def begun(self) -> int:
+        """How many attempts there have been."""
+        return sum(leg.begun for leg in self._legs)
 
     @property
     def made(self) -> list[Attempted]:
         """All attempts of all legs, in the order of the legs."""
-        return [attempt for leg in self._legs for attempt in leg.attempts.made]
+        return [attempt for leg in self._legs for attempt in leg.made]
 
     async def run(self) -> Committed | LocalReply:
         """The answer to pass on: the first good one, or the last failure."""
@@ -72,25 +86,36 @@ class Rescue:
     async def _run(self) -> Committed | LocalReply:
         while True:
             if not self._running and not await self._start_next():
-                self.is_spent = True
-                return self._lost.otherwise if self._lost else local_replies.NO_HEALTHY_UPSTREAM
+                return self._nobody_left()
             done, _ = await asyncio.wait(
                 self._running, timeout=self._hedge_in(), return_when=asyncio.FIRST_COMPLETED
             )
-            if not done and not await self._start_next():
-                self._left.clear()  # nobody to hedge with
-            for task in done:
+            if not done:
+                self._hedges = await self._start_next()
+            for task in [task for task in self._running if task in done]:
                 result = task.result()
                 if isinstance(result, Committed):
                     return result
-                del self._running[task]
+                self._give_back(self._running.pop(task))
                 await self._take_loss(result)
 
+    def _nobody_left(self) -> Committed | LocalReply:
+        self.is_spent = not self._has_given_up
+        if self._lost:
+            return self._lost.otherwise
+        back = [moment for moment, _, _ in self._returns(held_too=True)]
+        wait = math.ceil(min(back) - self._shared.clock()) if back else 0
+        headers = (("retry-after", str(wait)),) if wait > 0 else ()
+        return replace(local_replies.NO_HEALTHY_UPSTREAM, headers=headers)
+
     async def _take_loss(self, lost: Lost) -> None:
+        self.reasons.append(f"{lost.leg.target}: {lost.reason}")
+        if not lost.leg.begun:  # nobody was asked: this neither counts nor hides a failure
+            self._skipped.append((lost.leg.candidate, await self._endpoints(lost.leg.target)))
+            return
         if self._lost:
             _release(self._lost.otherwise)
         self._lost = lost
-        self.reasons.append(f"{lost.leg.target}: {lost.reason}")
         if not self._is_rescued(lost):
             self._left.clear()
         elif self._left and not self._running and self._policy.backoff_s:
@@ -100,53 +125,95 @@ class Rescue:
         """Whether the policy covers the failure, and there is time for another attempt."""
         slow = self._policy.unless_slower_than_s
         is_too_slow = slow is not None and lost.leg.seconds > slow
-        return lost.is_covered and not is_too_slow and self._shared.clock() < self._deadline
+        self._has_given_up = self._has_given_up or not lost.is_covered or is_too_slow
+        return not self._has_given_up and self._time_left() > self._policy.backoff_s
 
     async def _start_next(self) -> bool:
         """Begin the next leg that can be; False if there is none, or no more may be."""
-        if sum(map(_counts, self._legs)) >= self._policy.attempts:
+        attempts_left = self._policy.attempts - sum(map(self._counts, self._legs))
+        if attempts_left <= 0:
             return False
         candidate = await self._next_candidate()
-        if candidate is None or (self._legs and not self._shared.budget.take(self._policy.budget)):
+        if candidate is None:
             return False
-        self._taken += bool(self._legs)
         leg = Leg(
-            self._shared, self._policy, candidate, self._retries, self._watcher, deadline=self._deadline
+            self._shared, self._policy, candidate, self._limits, self._watcher, attempts_left=attempts_left
         )
+        if self._running or self.begun:
+            if not self._shared.budget.take(self._policy.budget):
+                self.reasons.append("no budget")
+                self._left.appendleft(candidate)
+                return False
+            self._paid.add(leg)
         self._legs.append(leg)
         self._running[asyncio.create_task(leg.run())] = leg
         return True
+
+    def _counts(self, leg: Leg) -> int:
+        return leg.begun or int(leg in self._running.values())
 
     async def _next_candidate(self) -> Candidate | None:
         """The next one with an endpoint in rotation; if nobody has one, who comes back first, if wished."""
         while self._left:
             candidate = self._left.popleft()
-            endpoints = await self._shared.discovery.endpoints(candidate.target)
+            endpoints = await self._endpoints(candidate.target)
             self._shared.sweep()
             if self._shared.health.is_healthy(candidate.target, endpoints):
                 return candidate
-            self.reasons.append(f"{candidate.target}: ejected")
-            self._ejected.append((candidate, endpoints))
-        if self._legs or self._policy.all_ejected is AllEjected.FAIL:
+            self.reasons.append(f"{candidate.target}: {'ejected' if endpoints else 'no endpoint'}")
+            self._skipped.append((candidate, endpoints))
+        return None if self.begun or self._running else self._soonest()
+
+    def _soonest(self) -> Candidate | None:
+        """Of those who were not asked, once, who is back first; never who has asked to be left alone."""
+        back = self._returns(held_too=False)
+        if self._policy.all_ejected is AllEjected.FAIL or self._has_tried_soonest or not back:
             return None
+        self._has_tried_soonest = True
+        _, candidate, endpoint = min(back, key=lambda each: each[0])
+        return replace(candidate, only=endpoint)
+
+    def _returns(self, *, held_too: bool) -> list[tuple[float, Candidate, Endpoint]]:
+        """When each endpoint of those who were not asked is back: those on probation are, in a way."""
         health = self._shared.health
-        back = [
-            (moment, number)
-            for number, (candidate, endpoints) in enumerate(self._ejected)
-            for endpoint in endpoints
-            if (moment := health.returns_at(candidate.target, endpoint)) is not None
-        ]
-        return replace(self._ejected[min(back)[1]][0], ignores_ejection=True) if back else None
+        found: list[tuple[float, Candidate, Endpoint]] = []
+        for candidate, endpoints in self._skipped:
+            for endpoint in endpoints:
+                held = health.held_until(candidate.target, endpoint) or 0.0
+                if held_too or not held:
+                    moment = max(held, health.returns_at(candidate.target, endpoint) or 0.0)
+                    found.append((moment, candidate, endpoint))
+        return found
+
+    async def _endpoints(self, target: Target) -> Sequence[Endpoint]:
+        """The target's endpoints; none if nobody could say in time."""
+        try:
+            async with asyncio.timeout(self._time_left()):
+                return await self._shared.discovery.endpoints(target)
+        except TimeoutError:
+            return ()
 
     def _hedge_in(self) -> float | None:
-        if self._policy.hedging is None or not self._left:
+        if self._policy.hedging is None or not self._hedges or not self._left:
             return None
-        return max(0.0, self._policy.hedging.delay_s - self._legs[-1].seconds)
+        last = self._legs[-1]
+        if last not in self._running.values():
+            return 0.0
+        return max(0.0, self._policy.hedging.delay_s - last.seconds)
+
+    def _time_left(self) -> float:
+        return max(0.0, self._deadline - self._shared.clock())
+
+    def _give_back(self, leg: Leg) -> None:
+        if leg in self._paid:
+            self._paid.remove(leg)
+            self._shared.budget.give_back()
 
     def _let_go_of_all_but(self, answer: Committed | LocalReply | None) -> None:
         """Cancel what still runs, and close what has come and is not passed on."""
         others: list[Committed | LocalReply] = [self._lost.otherwise] if self._lost else []
-        for task in self._running:
+        for task, leg in self._running.items():
+            self._give_back(leg)
             if task.done() and not task.cancelled() and task.exception() is None:
                 result = task.result()
                 others.append(result if isinstance(result, Committed) else result.otherwise)
@@ -154,12 +221,6 @@ class Rescue:
         for other in others:
             if other is not answer:
                 _release(other)
-        for _ in range(self._taken):
-            self._shared.budget.give_back()
-
-
-def _counts(leg: Leg) -> int:
-    return max(1, len(leg.attempts.made))
 
 
 def _release(answer: Committed | LocalReply) -> None:

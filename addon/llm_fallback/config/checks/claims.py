@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.collection import name_of
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
@@ -14,8 +15,8 @@ type _Claim = tuple[Hashable, Written[Any], Path]
 def names_are_unique(configuration: Configuration) -> Iterator[Finding]:
     """No two resources of a kind have the same name and namespace."""
     claims: list[_Claim] = [
-        ((w.resource.kind, w.resource.metadata.namespace, w.resource.metadata.name), w, ("metadata", "name"))
-        for w in configuration.collection.all()
+        (name_of(written.resource), written, ("metadata", "name"))
+        for written in configuration.collection.all()
     ]
     for second, path, first in _repeated(claims):
         problem = f"a {second.resource.kind} of this name is already at {first.place}"
@@ -71,6 +72,24 @@ def first_subset_wins(configuration: Configuration) -> Iterator[Finding]:
     for second, path, first in _repeated(claims):
         problem = f"has no effect: the host already has a subset of this name, in {first.place}"
         yield second.finding(path, problem, "rename or remove it", Code.SHADOWED_RULE, Severity.WARNING)
+
+
+def targets_have_one_policy(configuration: Configuration) -> Iterator[Finding]:
+    """No two LLMFallbackPolicies are for the same resource, or for the same rule of it."""
+    claims: list[_Claim] = [
+        (
+            (ref.kind, w.resource.metadata.namespace, ref.name, ref.section_name),
+            w,
+            ("spec", "targetRefs", index),
+        )
+        for w in configuration.collection.policies
+        for index, ref in enumerate(w.resource.spec.target_refs)
+    ]
+    for second, path, first in _repeated(claims):
+        ref = second.resource.spec.target_refs[path[-1]]
+        what = f"{ref.kind}/{ref.name}" + (f", rule {ref.section_name}," if ref.section_name else "")
+        problem = f"{what} already has a policy, {first.place}"
+        yield second.finding(path, problem, "keep one of the two", Code.DUPLICATE_POLICY)
 
 
 def _host(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:

@@ -1,25 +1,29 @@
 """What the checks look at: the resources, and what is compiled from them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from llm_fallback.config.checks.names import Names
 from llm_fallback.config.collection import Collection
+from llm_fallback.config.compile.actions import destination as compiled
 from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.compile.policies import Rules
 from llm_fallback.config.compile.rescue import Policies
 from llm_fallback.config.compile.services import services
+from llm_fallback.config.compile.virtual_hosts import virtual_hosts
+from llm_fallback.config.destination import Destination as CompiledDestination
 from llm_fallback.config.documents import Path
-from llm_fallback.config.routes import Match
+from llm_fallback.config.routes import Match, RouteDestination
 from llm_fallback.config.snapshot import Service, Target
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule, LLMRoute, VirtualService
 from llm_fallback.resources.destinationrule import OutlierDetection, PortTrafficPolicy, TrafficPolicy
 from llm_fallback.resources.httpmatch import HTTPMatchRequest
 from llm_fallback.resources.llmroute import LLMMatch
+from llm_fallback.resources.names import patterns_around
 from llm_fallback.resources.virtualservice import Destination
 
 
@@ -48,6 +52,12 @@ class WrittenRules:
     conditions: Sequence[Sequence[HTTPMatchRequest | LLMMatch]]
     matches: Sequence[tuple[Match, ...] | None]
     """Of each rule; empty if it takes every request, None if it is for others."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The hosts and wildcards whose rules they are meant to be."""
+        spec = self.written.resource.spec
+        return [spec.host] if isinstance(self.written.resource, LLMRoute) else spec.hosts
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +129,8 @@ class Configuration:
         policy = self.rules.of_host(host).policy
         if policy and (rule := self._rule_by_policy.get(id(policy))):
             return rule
-        labels = host.split(".")
-        names = (host, *("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*")
-        return next((self._rule_by_host[name] for name in names if name in self._rule_by_host), None)
+        found = (self._rule_by_host[name] for name in _and_around(host) if name in self._rule_by_host)
+        return next(found, None)
 
     def hosts_under(self, policy: TrafficPolicy) -> Sequence[str]:
         """The hosts for which a policy stands: not for those that an earlier or a generated rule has."""
@@ -133,15 +142,57 @@ class Configuration:
 
     def targets(self, destination: Destination) -> Sequence[Target]:
         """What a destination may mean: one target, or one for each port where it names none of several."""
+        return self.targets_at(compiled(destination))
+
+    def targets_at(self, destination: CompiledDestination) -> Sequence[Target]:
+        """The same of a compiled one."""
         service = self.services.get(destination.host)
         if service is None:
             return ()
-        port = destination.port.number if destination.port else None
         return [
             target
-            for (number, subset), target in service.targets.items()
-            if subset == (destination.subset or None) and port in (None, number)
+            for (port, subset), target in service.targets.items()
+            if subset == destination.subset and destination.port in (None, port)
         ]
+
+    def rules_for(self, host: str) -> WrittenRules | None:
+        """The rules for a host or wildcard: its own, or those of the narrowest wildcard around it."""
+        found = (self._rules_by_host[name] for name in _and_around(host) if name in self._rules_by_host)
+        return next(found, None)
+
+    def rules_in(self, written: Written[Any]) -> WrittenRules | None:
+        """The rules of a VirtualService or LLMRoute; None if it is for others."""
+        return self._rules_by_resource.get(id(written))
+
+    @cached_property
+    def rescued_by_host(self) -> frozenset[int]:
+        """VirtualServices and LLMRoutes, by identity, that have the rules for a provider with a policy."""
+        hosts = (host for host in self.collection.provider_of if self.rescues.of_host(host))
+        return frozenset(id(rules.written) for host in hosts if (rules := self.rules_for(host)))
+
+    @cached_property
+    def rescued(self) -> Mapping[str, Sequence[RouteDestination]]:
+        """Where requests go at first that a policy rescues, by the place of the policy."""
+        found: dict[str, list[RouteDestination]] = defaultdict(list)
+        by_host, by_suffix = virtual_hosts(self.collection, self.services, self.workload or {})
+        for rules in (*by_host.values(), *by_suffix.values()):
+            for route in rules.routes:
+                if route.rescue and isinstance(route.action, tuple):
+                    found[route.rescue.source].extend(route.action)
+        return found
+
+    @cached_property
+    def _rules_by_resource(self) -> dict[int, WrittenRules]:
+        return {id(rules.written): rules for rules in self.routes}
+
+    @cached_property
+    def _rules_by_host(self) -> dict[str, WrittenRules]:
+        """The first that claims a host has it, VirtualServices before LLMRoutes."""
+        found: dict[str, WrittenRules] = {}
+        for rules in self.routes:
+            for host in rules.hosts:
+                found.setdefault(host, rules)
+        return found
 
     @cached_property
     def _rule_by_host(self) -> dict[str, Written[DestinationRule]]:
@@ -173,6 +224,11 @@ class Configuration:
                 if detection := rule.of(port, subset).outlier_detection:
                     found[id(detection)].append(target)
         return found
+
+
+def _and_around(host: str) -> Iterator[str]:
+    yield host
+    yield from patterns_around(host)
 
 
 def _policies(rule: Written[DestinationRule]) -> Iterator[WrittenPolicy]:

@@ -8,7 +8,15 @@ from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources.httpactions import Fault, HTTPFaultInjection
+from llm_fallback.resources.httpheaders import Headers
 from llm_fallback.resources.virtualservice import HTTPRoute
+
+_FRAMING = frozenset(
+    {
+        "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
 
 
 def tries_can_time_out(configuration: Configuration) -> Iterator[Finding]:
@@ -49,6 +57,28 @@ def mirrors_get_copies(configuration: Configuration) -> Iterator[Finding]:
         for index, mirror in enumerate(rule.mirrors):
             if not mirror.share:
                 yield _is_off(written, (*path, "mirrors", index), "gets no copies: it is for 0%")
+
+
+def framing_is_left_alone(configuration: Configuration) -> Iterator[Finding]:
+    """How a message is framed, and what is for one connection only, is the proxy's to say."""
+    for written, path, rule in _rules(configuration):
+        places = [((*path, "headers"), rule.headers)]
+        places += [((*path, "route", j, "headers"), entry.headers) for j, entry in enumerate(rule.route)]
+        for place, headers in places:
+            for field in _framing(headers):
+                problem = "has no effect: the proxy itself says how a message is framed"
+                yield written.finding(
+                    (*place, *field), problem, "remove it", Code.NO_EFFECT, Severity.WARNING
+                )
+
+
+def _framing(headers: Headers) -> Iterator[Path]:
+    for side, operations in (("request", headers.request), ("response", headers.response)):
+        for what, names in (("set", operations.set), ("add", operations.add)):
+            yield from ((side, what, name) for name in names if name.lower() in _FRAMING)
+        for index, name in enumerate(operations.remove):
+            if name.lower() in _FRAMING:
+                yield side, "remove", index
 
 
 def _is_off(written: Written[Any], path: Path, problem: str) -> Finding:

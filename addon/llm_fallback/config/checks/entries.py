@@ -24,6 +24,20 @@ def wildcards_are_passed_through(configuration: Configuration) -> Iterator[Findi
                 yield written.finding(path, problem, "write the full names", Code.UNSUPPORTED_VALUE)
 
 
+def entries_have_endpoints(configuration: Configuration) -> Iterator[Finding]:
+    """The endpoints of resolution STATIC are those that are written, so without them there is none."""
+    for written in configuration.collection.service_entries:
+        spec = written.resource.spec
+        if spec.resolution is Resolution.STATIC and not spec.endpoints:
+            yield written.finding(
+                ("spec", "endpoints"),
+                "there is none: requests to its hosts get 503",
+                "add endpoints with their addresses, or write resolution: DNS",
+                Code.NO_ENDPOINTS,
+                Severity.WARNING,
+            )
+
+
 def entries_have_ports(configuration: Configuration) -> Iterator[Finding]:
     """Requests come to ports that speak HTTP or TLS."""
     for written in configuration.collection.service_entries:

@@ -126,9 +126,8 @@ def _uses(configuration: Configuration) -> Iterator[_Use]:
 
 
 def _is_rescued(configuration: Configuration, use: _Use) -> bool:
-    rescues = configuration.rescues
-    own = rescues.of_rule(TargetKind.VIRTUAL_SERVICE, use.written, use.rule)
-    return (own or rescues.of_host(use.destination.host)) is not None
+    own = configuration.rescues.of_rule(TargetKind.VIRTUAL_SERVICE, use.written, use.rule)
+    return own is not None or id(use.written) in configuration.rescued_by_host
 
 
 def _how_to_detect(configuration: Configuration, host: str) -> str:

@@ -9,6 +9,7 @@ from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
+from llm_fallback.resources.llmfallbackpolicy import ChainLink
 from llm_fallback.resources.virtualservice import Destination
 
 _NO_HOST = "no LLMProvider or ServiceEntry has this host"
@@ -21,14 +22,17 @@ def destinations_exist(configuration: Configuration) -> Iterator[Finding]:
     """Every host, port and subset that a rule names exists; the mesh answers 503 for one that does not."""
     for written in configuration.virtual_services:
         for path, destination, consequence in _destinations(written.resource):
-            if destination.host in configuration.collection.broken_hosts:
-                continue
-            if destination.host in configuration.services:
-                yield from _port_and_subset_exist(configuration, written, path, destination, consequence)
-                continue
-            hint = configuration.hosts.hint(destination.host, "add one, or correct the name")
-            problem = f"{_NO_HOST}: {consequence}"
-            yield written.finding((*path, "host"), problem, hint, Code.UNKNOWN_HOST, Severity.WARNING)
+            for field, problem, hint, code in _missing(configuration, destination):
+                said = f"{problem}: {consequence}"
+                yield written.finding((*path, *field), said, hint, code, Severity.WARNING)
+
+
+def links_exist(configuration: Configuration) -> Iterator[Finding]:
+    """Every host, port and subset in the chain of a policy exists: the policy is ours, and not the mesh's."""
+    for written in configuration.collection.policies:
+        for index, link in enumerate(written.resource.spec.chain):
+            for field, problem, hint, code in _missing(configuration, link):
+                yield written.finding(("spec", "chain", index, *field), problem, hint, code)
 
 
 def backends_exist(configuration: Configuration) -> Iterator[Finding]:
@@ -99,26 +103,27 @@ def policies_have_a_port(configuration: Configuration) -> Iterator[Finding]:
                 )
 
 
-def _port_and_subset_exist(
-    configuration: Configuration,
-    written: Written[VirtualService],
-    path: Path,
-    destination: Destination,
-    consequence: str,
-) -> Iterator[Finding]:
-    ports = {port for port, _ in configuration.services[destination.host].targets}
-    if destination.port and destination.port.number not in ports:
-        problem = f"the host has no such port: {consequence}"
-        hint = _it_has(ports)
-        yield written.finding((*path, "port", "number"), problem, hint, Code.UNKNOWN_PORT, Severity.WARNING)
-    subset = destination.subset
-    if not subset or destination.host in configuration.collection.broken_rule_hosts:
+def _missing(
+    configuration: Configuration, destination: Destination | ChainLink
+) -> Iterator[tuple[Path, str, str, Code]]:
+    """What of a destination does not exist: the field, what is wrong with it, a hint, and a code."""
+    host, subset = destination.host, destination.subset
+    if host in configuration.collection.broken_hosts:
         return
-    subsets = configuration.rules.of_host(destination.host).subsets or {}
+    if host not in configuration.services:
+        hint = configuration.hosts.hint(host, "add one, or correct the name")
+        yield ("host",), _NO_HOST, hint, Code.UNKNOWN_HOST
+        return
+    ports = {port for port, _ in configuration.services[host].targets}
+    if destination.port and destination.port.number not in ports:
+        yield ("port", "number"), "the host has no such port", _it_has(ports), Code.UNKNOWN_PORT
+    if not subset or host in configuration.collection.broken_rule_hosts:
+        return
+    subsets = configuration.rules.of_host(host).subsets or {}
     if subset not in subsets:
-        problem = f"no DestinationRule that counts for the host has this subset: {consequence}"
+        problem = "no DestinationRule that counts for the host has this subset"
         hint = did_you_mean(subset, list(subsets)[:100]) or "add it there under subsets, or correct the name"
-        yield written.finding((*path, "subset"), problem, hint, Code.UNKNOWN_SUBSET, Severity.WARNING)
+        yield ("subset",), problem, hint, Code.UNKNOWN_SUBSET
 
 
 def _destinations(service: VirtualService) -> Iterator[tuple[Path, Destination, str]]:

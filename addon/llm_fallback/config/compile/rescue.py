@@ -42,7 +42,7 @@ class Policies:
 
 def _policy(written: Written[LLMFallbackPolicy]) -> RescuePolicy:
     spec = written.resource.spec
-    words = [str(failure) for failure in spec.rescue.failures]
+    words = spec.rescue.failures
     slower = spec.rescue.unless_slower_than
     return RescuePolicy(
         name=written.resource.metadata.name,
@@ -53,7 +53,7 @@ def _policy(written: Written[LLMFallbackPolicy]) -> RescuePolicy:
         deadline_s=spec.rescue.deadline / 1000,
         backoff_s=spec.rescue.backoff / 1000,
         unless_slower_than_s=None if slower is None else slower / 1000,
-        chain=tuple(map(_link, spec.chain)),
+        chain=tuple(map(link, spec.chain)),
         limits=Limits(
             spec.limits.response_headers / 1000, spec.limits.first_token / 1000, spec.limits.stall / 1000
         ),
@@ -69,6 +69,7 @@ def _policy(written: Written[LLMFallbackPolicy]) -> RescuePolicy:
     )
 
 
-def _link(given: ChainLink) -> Link:
+def link(given: ChainLink) -> Link:
+    """A further target, and its weight."""
     port = given.port.number if given.port else None
     return Link(Destination(given.host, port, given.subset), given.weight)
