@@ -109,6 +109,28 @@ def test_json_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "check", "-o", "json", "-f", "a.yaml")[:2] == (0, "[]\n")
 
 
+@pytest.mark.parametrize(
+    ("labels", "is_for_us"),
+    [(None, True), ("app=sleep,version=v1", True), ("app=other", False), ("app=", False)],
+)
+def test_workload(capsys: pytest.CaptureFixture[str], labels: str | None, is_for_us: bool) -> None:  # noqa: FBT001
+    """The labels of the one that the proxy stands for, as in the option llm_workload."""
+    Path("a.yaml").write_text(provider(workloadSelector="{labels: {app: sleep}}"))
+
+    status, out, _ = run(capsys, "check", "-f", "a.yaml", *(["--workload", labels] if labels else []))
+
+    assert (status, "[not-for-us]" in out) == (0, not is_for_us)
+
+
+def test_what_are_no_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence about them."""
+    err = run(capsys, "check", "--workload", "app")[2]
+
+    assert err.endswith(
+        "error: argument --workload: 'app' is not a list of labels; write app=sleep,version=v1\n"
+    )
+
+
 def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`kubectl get ... -o yaml | llm-fallback check -f -`."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(entry(x="1").encode())))
@@ -127,6 +149,7 @@ def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         pytest.param(["check", "config"], id="a-path-without-f"),
         pytest.param(["check", "-f"], id="f-without-a-path"),
         pytest.param(["check", "-o", "xml"], id="unknown-output"),
+        pytest.param(["check", "--workload", "app"], id="no-labels"),
         pytest.param(["schema", "Pod"], id="unknown-kind"),
     ],
 )

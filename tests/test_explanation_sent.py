@@ -125,8 +125,8 @@ def test_what_the_first_attempt_says_of_itself(
     sent = only(told(snapshot(to(TO_A, timeout_s=timeout_s, retries=retries, rescue=rescue)))).sent
 
     assert sent
-    time = () if expected is None else (("x-envoy-expected-rq-timeout-ms", expected),)
-    assert sent.headers == (("Host", "a.com"), COUNTED, *time)
+    time = [] if expected is None else [("x-envoy-expected-rq-timeout-ms", expected)]
+    assert [each for each in sent.headers if each[0].startswith("x-envoy-")] == [COUNTED, *time]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ class Ejected:
     reason: str
     duration_s: float
     multiplier: int
+    subset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,27 @@ class Returned:
     port: int
     endpoint: str
     duration_s: float
+    subset: str | None = None
+
+
+PER_TRY_TIMEOUT = "per-try-timeout"
+"""The failure of an attempt whose own time is up, while the request has some left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """One upstream try: what it was, what came of it, and how long that took (up to the response headers)."""
+    """One upstream try: what it was, what came of it, and how long that took (up to the response headers).
 
-    host: str
+    `result` is for people. `status` is that of the answer; without one, `failure` is the word of
+    `retry.Failure`, or PER_TRY_TIMEOUT. Neither: it was given up, or there was no endpoint to try.
+    """
+
+    target: str
     endpoint: str | None
     result: str
     duration_s: float
+    status: int | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,15 @@ from collections.abc import Iterable, Sequence
 
 from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.events import Ejected, Returned
-from llm_fallback.outlier import Detector, Endpoint, Outcome
+from llm_fallback.outlier import Detector, Endpoint, Outcome, State
 from llm_fallback.rescue.hold_offs import HoldOffs
 
 type Place = tuple[TargetKey, Endpoint]
 """An endpoint of a target."""
+
+
+ASKED = "asked by the provider"
+"""The reason for an ejection that is no outlier detection's."""
 
 
 class Health:
@@ -62,13 +66,14 @@ class Health:
             ejection.reason.value,
             ejection.duration_s,
             ejection.multiplier,
+            target.subset,
         )
 
     def hold_off(self, target: Target, endpoint: Endpoint, *, seconds: float, now: float) -> Ejected | None:
         """Leave an endpoint alone that has asked for it; say so if that is new."""
         if not self._hold_offs.hold(target.key, endpoint, now=now, until=now + seconds):
             return None
-        return Ejected(target.host, target.port, str(endpoint), "asked by the provider", seconds, 1)
+        return Ejected(target.host, target.port, str(endpoint), ASKED, seconds, 1, target.subset)
 
     def held_until(self, target: Target, endpoint: Endpoint) -> float | None:
         """Until when an endpoint has asked to be left alone; None if it has not."""
@@ -79,6 +84,11 @@ class Health:
         detector = self._detectors.get(target.key)
         return detector.returns_at(endpoint) if detector else None
 
+    def state(self, target: Target, endpoint: Endpoint, *, now: float) -> State | None:
+        """What outlier detection knows of an endpoint; None where the target has none."""
+        detector = self._detectors.get(target.key)
+        return detector.state(endpoint, now=now) if detector else None
+
     def advance(self, now: float) -> list[tuple[Place, Returned]]:
         """Do the sweeps that are due; say who came back."""
         due = self._hold_offs.advance(now)
@@ -88,7 +98,7 @@ class Health:
             if detector.next_return is None:
                 self._with_ejections.discard(key)
         return [
-            ((key, back.endpoint), Returned(key[0], key[1], str(back.endpoint), back.duration_s))
+            ((key, back.endpoint), Returned(key[0], key[1], str(back.endpoint), back.duration_s, key[2]))
             for key, back in due
             if not self._is_out(key, back.endpoint)  # for the other reason
         ]

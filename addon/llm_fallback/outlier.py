@@ -16,9 +16,10 @@ nobody is ejected, however long that was.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 _ROUNDING = 1e-9  # of an interval: binary fractions must not move a tick
@@ -114,6 +115,7 @@ class _Health:
 
     in_a_row: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
     multiplier: int = 0
+    ejected_for: Reason | None = None
     ejected_at: float | None = None
     returns_at: float = math.inf
     returned_at: float = -math.inf
@@ -121,6 +123,20 @@ class _Health:
     def reset(self, *reasons: Reason) -> None:
         for reason in reasons:
             self.in_a_row[reason] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a detector knows of an endpoint: `ejected_for` and its times are None while it is in rotation.
+
+    `multiplier` stretches the present ejection, or the next one but for one more; `in_a_row` are failures.
+    """
+
+    ejected_for: Reason | None
+    ejected_at: float | None
+    returns_at: float | None
+    multiplier: int
+    in_a_row: Mapping[Reason, int]
 
 
 class Detector:
@@ -145,6 +161,17 @@ class Detector:
     def returns_at(self, endpoint: Endpoint) -> float | None:
         """When the endpoint comes back; None if it is in rotation."""
         return self._health[endpoint].returns_at if endpoint in self._ejected else None
+
+    def state(self, endpoint: Endpoint, *, now: float) -> State:
+        """All of it, as of the last `advance`."""
+        health = self._health.get(endpoint, _Health())
+        return State(
+            health.ejected_for,
+            health.ejected_at,
+            self.returns_at(endpoint),
+            self.multiplier(endpoint, now=now),
+            MappingProxyType(dict(health.in_a_row)),
+        )
 
     @property
     def next_return(self) -> float | None:
@@ -215,7 +242,7 @@ class Detector:
         multiplier = self.multiplier(endpoint, now=now)
         health.multiplier = multiplier + 1 if base * multiplier < longest + base else multiplier
         duration = min(base * health.multiplier, longest)
-        health.ejected_at = now
+        health.ejected_for, health.ejected_at = reason, now
         health.returns_at = self._created_at + self._tick_from(now + duration) * self.policy.interval_s
         self._ejected.add(endpoint)
         return Ejection(endpoint, reason, duration, health.multiplier)
@@ -225,7 +252,7 @@ class Detector:
         self._ejected.discard(endpoint)
         duration = health.returns_at - (health.ejected_at or 0.0)
         health.returned_at = health.returns_at
-        health.ejected_at = None
+        health.ejected_for = health.ejected_at = None
         health.reset(*Reason)
         return Return(endpoint, duration)
 

@@ -172,7 +172,13 @@ class Plan:
 
     @classmethod
     def of(
-        cls, route: Route, match: Match | None, destination: RouteDestination, *, fell_back: bool
+        cls,
+        route: Route,
+        match: Match | None,
+        destination: RouteDestination,
+        *,
+        fell_back: bool,
+        is_rescue: bool = False,
     ) -> "Plan":
         """The plan for a rule, the match that held and the destination that was chosen."""
         return cls(
@@ -183,6 +189,7 @@ class Plan:
             is_weighted=route.is_weighted,
             llm_rule=route.llm_rule,
             fell_back=fell_back,
+            is_rescue=is_rescue,
         )
 
 
@@ -225,7 +232,9 @@ def rewrite(
         headers = (*headers, (_ORIGINAL_PATH, original))
     if authority != request.authority and authority == _explicit_authority(plan):
         headers = (*headers, (_ORIGINAL_HOST, request.authority))
-    return Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
+    outgoing = Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
+    # A policy looks into answers, which it can do if they come as they are.
+    return outgoing.with_header("accept-encoding", "identity") if plan.is_rescue else outgoing
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:

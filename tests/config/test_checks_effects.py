@@ -87,6 +87,32 @@ def test_mirrors_without_copies(mirror: str, expected: list[str]) -> None:
     assert codes(doing(mirror)) == expected
 
 
+@pytest.mark.parametrize(
+    ("operations", "fields"),
+    [
+        pytest.param("request: {set: {Content-Length: '1'}}", ["request.set.Content-Length"], id="set"),
+        pytest.param(
+            "response: {add: {transfer-encoding: chunked}}", ["response.add.transfer-encoding"], id="add"
+        ),
+        pytest.param("response: {remove: [server, connection]}", ["response.remove[1]"], id="remove"),
+        pytest.param(
+            "request: {set: {te: trailers, x-a: b}, remove: [upgrade]}",
+            ["request.remove[0]", "request.set.te"],
+            id="several",
+        ),
+        pytest.param("request: {set: {host: b.com}, remove: [x-a]}", [], id="others"),
+    ],
+)
+def test_framing_is_not_for_rules(operations: str, fields: list[str]) -> None:
+    """Neither of a rule nor of a destination."""
+    of_rule = doing(f"headers: {{{operations}}}")
+    route = f"[{{route: [{{destination: {{host: a.com}}, headers: {{{operations}}}}}]}}]"
+    of_destination = A + virtual_service("a.com", http=route)
+
+    assert codes(of_rule) == [f"no-effect spec.http[0].headers.{field}" for field in fields]
+    assert codes(of_destination) == [f"no-effect spec.http[0].route[0].headers.{field}" for field in fields]
+
+
 NEWER = "(a mesh that is older ignores or refuses it; ASM's LLM fallback needs 1.22 only) [mesh-version]"
 
 

@@ -62,8 +62,8 @@ def test_failures(failure: str | int) -> None:
         ),
         pytest.param(
             {"rescue": "{failures: [200]}"},
-            "rescue.failures[0]: 200: neither the name of a failure nor a status from 400 to 599 (write one of"
-            f" {', '.join(sorted(FAILURES))})",
+            "rescue.failures[0]: 200: neither the name of a failure nor a status from 400 to 599 (write one"
+            f" of {', '.join(sorted(FAILURES))})",
             id="a-success",
         ),
         pytest.param(
@@ -77,8 +77,8 @@ def test_failures(failure: str | int) -> None:
         ),
         pytest.param(
             {"rescue": "{deadline: 10}"},
-            "rescue.deadline: 10: a duration needs a unit (write a number with a unit of ms, s, m or h, such as"
-            " 10s)",
+            "rescue.deadline: 10: a duration needs a unit (write a number with a unit of ms, s, m or h, such"
+            " as 10s)",
             id="no-unit",
         ),
         pytest.param(

@@ -63,8 +63,8 @@ def rescuing(
                 key=mesh.keys.get(name),
                 model=mesh.models.get(name, "a-model"),
                 stream=mesh.streams.get(name),
-                threshold=mesh.threshold if name == PRIMARY else None,
-                ejection=mesh.ejection,
+                threshold=mesh.threshold,
+                ejection=mesh.ejection if name == PRIMARY else "300s",
                 fallback=FALLBACK if name == PRIMARY else None,
             )
             for name, provider in providers.items()

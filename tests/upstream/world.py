@@ -77,9 +77,10 @@ class Response:
     async def read(self) -> bytes:
         """The next piece."""
         while self._left:
-            if isinstance(self._left[0], BodyBroken):
-                raise self._left[0]  # for ever
-            piece = self._left.popleft()
+            piece = self._left[0]
+            if isinstance(piece, BodyBroken):
+                raise piece  # for ever
+            self._left.popleft()
             if isinstance(piece, bytes):
                 return piece
             await asyncio.sleep(piece)

@@ -12,7 +12,7 @@ from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, p
 from llm_fallback.explanation.sending import sent
 from llm_fallback.rescue.retries import retries_at
 from llm_fallback.retry import try_timeout_s
-from llm_fallback.rewriting import OriginalRequest, Plan, rewrite
+from llm_fallback.rewriting import OriginalRequest, Outgoing, Plan, rewrite
 from llm_fallback.routing import Matched, Routed, choose_destination, find_target
 from llm_fallback.selection import choose_target
 
@@ -77,13 +77,16 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
     if taken is None or not endpoints:
         return told
     fell_back = taken is not routed.target
-    plan = Plan.of(asked.matched.route, asked.matched.match, chosen, fell_back=fell_back)
+    matched, is_rescue = asked.matched, asked.rescue is not None
+    plan = Plan.of(matched.route, matched.match, chosen, fell_back=fell_back, is_rescue=is_rescue)
     outgoing = rewrite(asked.request, taken, asked.snapshot.provider_of(asked.request.host), plan)
     return replace(
         told,
         uses=_use(routed, taken),
         place=place(taken, asked.is_ejected),
-        sent=sent(asked.request, outgoing.for_attempt(1, _timeout_s(asked, taken)), taken, endpoints, plan),
+        sent=sent(
+            asked.request, outgoing.for_attempt(1, _timeout_s(asked, taken, outgoing)), taken, endpoints, plan
+        ),
     )
 
 
@@ -106,13 +109,13 @@ def _taken(asked: Asked, routed: Routed, chain: tuple[Target, ...]) -> Target | 
     return choose_target(target, fallback, lambda each: is_healthy(each, asked.is_ejected))
 
 
-def _timeout_s(asked: Asked, target: Target) -> float | None:
+def _timeout_s(asked: Asked, target: Target, outgoing: Outgoing) -> float | None:
     """Seconds that the first attempt may take."""
     route, rescue = asked.matched.route, asked.rescue
     if rescue is None:
         return try_timeout_s(route.retries, route.timeout_s)
     left = rescue.deadline_s if route.timeout_s is None else min(rescue.deadline_s, route.timeout_s)
-    return try_timeout_s(retries_at(target, route.retries, rescue), left)
+    return try_timeout_s(retries_at(target, route.retries, rescue, outgoing.body), left)
 
 
 def _order(routed: Routed, chain: tuple[Target, ...]) -> tuple[Target, ...]:

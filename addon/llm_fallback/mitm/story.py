@@ -5,7 +5,7 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from llm_fallback.events import Attempted, Ejected, Handled, Returned
+from llm_fallback.events import Attempted, Ejected, Handled, Rescued, Returned
 
 _MAX_NAMED = 10
 
@@ -48,8 +48,12 @@ def as_data(event: Handled) -> dict[str, Any]:
         "status": event.status,
         "flags": [str(flag) for flag in event.flags],
         "duration_s": event.duration_s,
-        "rescue": asdict(event.rescue) | {"reasons": list(event.rescue.reasons)} if event.rescue else None,
+        **({"rescue": _plain(event.rescue)} if event.rescue else {}),
     }
+
+
+def _plain(rescued: Rescued) -> dict[str, Any]:
+    return asdict(rescued) | {"reasons": list(rescued.reasons)}
 
 
 def ejected(event: Ejected) -> str:

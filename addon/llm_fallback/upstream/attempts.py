@@ -14,7 +14,7 @@ from llm_fallback import local_replies, retry
 from llm_fallback.balancing import Balancer
 from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
-from llm_fallback.events import Attempted, Event
+from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Event
 from llm_fallback.health import Health
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint, Outcome
@@ -123,7 +123,7 @@ class Attempts:
         while True:
             endpoint = await self._choose(tried)
             if endpoint is None:
-                self.made.append(Attempted(self._target.host, None, "no healthy endpoint", 0.0))
+                self.made.append(Attempted(str(self._target), None, "no healthy endpoint", 0.0))
                 return local_replies.NO_HEALTHY_UPSTREAM
             tried.append(endpoint)
             result = await self._attempt(endpoint, outgoing.for_attempt(len(tried), self._time_for_a_try()))
@@ -174,17 +174,19 @@ class Attempts:
         """One upstream try, up to the response headers."""
         began = self._shared.clock()
         self._watcher.attempting(outgoing, self._target, endpoint)
-        result = "cancelled"
+        result, status, failure = "cancelled", None, None
         try:
             response = await self._send(endpoint, outgoing)
-            result = str(response.status)
+            status = response.status
+            result = str(status)
         except AttemptFailed as failed:
             result = f"{failed.failure} ({failed})"
+            failure = self._word(failed.failure)
             self._charge_failure(endpoint, failed.failure)
             return failed.failure
         finally:
             took = self._shared.clock() - began
-            self.made.append(Attempted(self._target.host, str(endpoint), result, took))
+            self.made.append(Attempted(str(self._target), str(endpoint), result, took, status, failure))
         if not self._judges_later or response.status >= 400:
             self.charge(endpoint, Outcome(response.status))
         return Answered(response, endpoint, took)
@@ -208,6 +210,10 @@ class Attempts:
             if is_connected:
                 raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None
             raise AttemptFailed(Failure.TIMEOUT_CONNECTING, "no connection in time") from None
+
+    def _word(self, failure: Failure) -> str:
+        """The failure as events have it, which tell whose time was up."""
+        return PER_TRY_TIMEOUT if failure is Failure.TIMEOUT and not self._is_late() else failure.value
 
     def _charge_failure(self, endpoint: Endpoint, failure: Failure) -> None:
         if failure in (Failure.OVERFLOW, Failure.TIMEOUT_CONNECTING):

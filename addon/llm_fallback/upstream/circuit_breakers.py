@@ -12,6 +12,7 @@ released or closed in the end.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -23,6 +24,14 @@ _NO_LIMIT = 2**32 - 1  # Istio's
 
 type Place = tuple[str, int | None]
 """Host and port as they are in a URL."""
+
+
+class Load(NamedTuple):
+    """What an endpoint has to do at present: its connections, the requests on them, and those that wait."""
+
+    connections: int = 0
+    active: int = 0
+    pending: int = 0
 
 
 class Overflow(aiohttp.ClientError):
@@ -105,6 +114,11 @@ class CircuitBreakers:
         """The requests that an endpoint is serving."""
         host = self._hosts.get(place)
         return host.active if host else 0
+
+    def load(self, place: Place) -> Load:
+        """What an endpoint has to do at present."""
+        host = self._hosts.get(place)
+        return Load(host.connections, host.active, len(host.queue)) if host else Load()
 
     def host(self, place: Place) -> Host:
         """The endpoint at this place."""

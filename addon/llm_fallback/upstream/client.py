@@ -14,7 +14,7 @@ from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
-from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Resource
+from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Load, Overflow, Place, Resource
 from llm_fallback.upstream.connector import on_connected
 from llm_fallback.upstream.pool import Pool
 from llm_fallback.upstream.tls import TlsContexts
@@ -143,6 +143,11 @@ class UpstreamClient:
     def breakers(self, target: Target) -> CircuitBreakers:
         """What is counted of the target's connections and requests."""
         return (self._pools.get(target) or self._pool(target)).breakers
+
+    def load(self, target: Target, endpoint: Endpoint) -> Load:
+        """What an endpoint has to do for the target at present."""
+        pool = self._pools.get(target)
+        return pool.breakers.load(_place(endpoint)) if pool else Load()
 
     def active(self, target: Target, endpoint: Endpoint) -> int:
         """The target's requests that an endpoint is serving, without those that wait for a connection."""

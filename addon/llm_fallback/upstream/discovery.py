@@ -63,6 +63,10 @@ class Discovery:
             known = await asyncio.shield(self._begin(target))
         return known
 
+    def known(self, target: Target) -> Endpoints:
+        """The endpoints as far as they are known now: none before the first answer of DNS."""
+        return self._known.get(_key(target), ()) if target.per_address else target.endpoints
+
     def weight(self, target: Target, endpoint: Endpoint) -> int:
         """The endpoint's share of the load; every address of a name has the name's."""
         if not target.weights:

@@ -1,7 +1,7 @@
-"""Sending a request where its rule leads: to the one target that was chosen or, with a policy, any."""
+"""Sending a request: to the one target that its rule has chosen or, with a policy, to any that answers."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -21,7 +21,6 @@ from llm_fallback.upstream.legs import Candidate
 from llm_fallback.upstream.rescue import Rescue
 
 _NO_RETRY = ("x-should-retry", "false")  # the official SDKs heed it
-_READABLE = ("accept-encoding", "identity")
 
 
 class _Tries(Protocol):
@@ -143,20 +142,16 @@ class Dispatch:
         further = (find_target(self._snapshot, link.destination, self._request.port) for link in links)
         for target in dict.fromkeys((routed.target, routed.fallback, *further)):
             if target is not None:
-                outgoing = partial(self._rescuing, matched, routed, target)
+                outgoing = partial(self._outgoing, matched, routed, target, is_rescue=True)
                 yield Candidate(target, outgoing, *self._hash(target))
-
-    def _rescuing(self, matched: Matched, routed: Routed, target: Target) -> Outgoing:
-        """The request with the wish for an answer that can be read here."""
-        return self._outgoing(matched, routed, target, is_rescue=True).with_header(*_READABLE)
 
     def _outgoing(
         self, matched: Matched, routed: Routed, target: Target, *, is_rescue: bool = False
     ) -> Outgoing:
         fell_back = target is not routed.target
-        plan = Plan.of(matched.route, matched.match, routed.destination, fell_back=fell_back)
-        if is_rescue:
-            plan = replace(plan, is_rescue=True)
+        plan = Plan.of(
+            matched.route, matched.match, routed.destination, fell_back=fell_back, is_rescue=is_rescue
+        )
         return rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
 
     def _hash(self, target: Target) -> tuple[int | None, str | None]:

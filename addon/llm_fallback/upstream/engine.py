@@ -12,6 +12,7 @@ from llm_fallback.outlier import Endpoint
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.rewriting import OriginalRequest, Outgoing
+from llm_fallback.status import EndpointStatus, TargetStatus
 from llm_fallback.upstream.client import UpstreamClient
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.discovery import Discovery
@@ -88,6 +89,24 @@ class Engine:
         copy = asyncio.create_task(send_copy(self, target, outgoing, timeout_s))
         self._copies.add(copy)
         copy.add_done_callback(self._copied)
+
+    def status(self, snapshot: Snapshot) -> tuple[TargetStatus, ...]:
+        """How the targets of the snapshot in force are now."""
+        now = self.clock()
+        return tuple(
+            TargetStatus(target, tuple(self._status(target, e, now) for e in self.discovery.known(target)))
+            for target in snapshot.targets()
+        )
+
+    def _status(self, target: Target, endpoint: Endpoint, now: float) -> EndpointStatus:
+        load = self.client.load(target, endpoint)
+        return EndpointStatus(
+            endpoint,
+            self.discovery.weight(target, endpoint),
+            self.health.state(target, endpoint, now=now),
+            self.health.held_until(target, endpoint),
+            *load,
+        )
 
     def sweep(self) -> None:
         """Do the sweeps that are due, and wake up for the next one that ends an ejection."""

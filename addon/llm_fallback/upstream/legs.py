@@ -1,7 +1,6 @@
 """One leg of a rescue: the attempt at one target, up to the point where its answer is one, or is none."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.rescue import failures
 from llm_fallback.rescue.gate import AnswerGate, Verdict
 from llm_fallback.rescue.readmission import Trial
-from llm_fallback.rescue.retries import retries_at
+from llm_fallback.rescue.retries import asks_for_stream, retries_at
 from llm_fallback.rescue.retry_after import wait_s
 from llm_fallback.retry import Failure
 from llm_fallback.rewriting import Outgoing
@@ -24,7 +23,6 @@ from llm_fallback.upstream.client import BodyBroken
 _NOT_ADMITTED = "not admitted"
 _NO_ENDPOINT = "no healthy endpoint"
 _DEADLINE = "deadline"
-_ASKS_FOR_STREAM = re.compile(rb'"stream"\s*:\s*true')
 _WITHOUT_BODY = frozenset({204, 205})
 
 
@@ -91,21 +89,15 @@ class Leg:
         self._endpoint: Endpoint | None = None
         self._trial: Trial | None = None
         self._succeeded: bool | None = None
-        retries = retries_at(candidate.target, limits.retries, policy)
-        headers_s = retries.per_try_timeout_s or policy.limits.response_headers_s
-        # A stream's first token comes after its headers; another answer's headers come when it is complete.
-        asks_for_stream = bool(_ASKS_FOR_STREAM.search(self._outgoing.body))
-        self._first_token_s = policy.limits.first_token_s if asks_for_stream else None
-        self._awaits_token = asks_for_stream and policy.limits.first_token_s <= headers_s
+        retries = retries_at(candidate.target, limits.retries, policy, self._outgoing.body)
+        first_token_s = policy.limits.first_token_s if asks_for_stream(self._outgoing.body) else None
+        self._first_token_s = first_token_s
+        self._awaits_token = first_token_s is not None and first_token_s == retries.per_try_timeout_s
         self.attempts = Attempts(
             shared,
             candidate.target,
             Limits(
-                replace(
-                    retries,
-                    attempts=min(retries.attempts, attempts_left - 1),
-                    per_try_timeout_s=policy.limits.first_token_s if self._awaits_token else headers_s,
-                ),
+                replace(retries, attempts=min(retries.attempts, attempts_left - 1)),
                 limits.deadline,
             ),
             self,
@@ -126,7 +118,7 @@ class Leg:
         if sum(attempt.endpoint is not None for attempt in made) == self.begun:
             return made
         took = self._shared.clock() - self._attempt_began
-        return [*made, Attempted(self.target.host, str(self._endpoint), "cancelled", took)]
+        return [*made, Attempted(str(self.target), str(self._endpoint), "cancelled", took)]
 
     async def run(self) -> Committed | Lost:
         """Attempt, and read until the answer is one. Cancelling it ends the attempt, and proves nothing."""

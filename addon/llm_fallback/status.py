@@ -1,0 +1,46 @@
+"""How the targets are at one moment, as frozen values. Pure."""
+
+from dataclasses import dataclass
+
+from llm_fallback.config.snapshot import Target
+from llm_fallback.outlier import Endpoint, State
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """One endpoint: what outlier detection knows of it, if there is any, and what it has to do.
+
+    `held_until` is not None while it is left alone because it has asked for that. Times are in seconds of the
+    engine's monotonic clock.
+    """
+
+    endpoint: Endpoint
+    weight: int = 1
+    state: State | None = None
+    held_until: float | None = None
+    connections: int = 0
+    active_requests: int = 0
+    pending_requests: int = 0
+
+    @property
+    def is_ejected(self) -> bool:
+        """Whether outlier detection has ejected it."""
+        return self.state is not None and self.state.ejected_for is not None
+
+    @property
+    def is_in_rotation(self) -> bool:
+        """Whether it takes requests."""
+        return not self.is_ejected and self.held_until is None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """A target, and the endpoints that it has now."""
+
+    target: Target
+    endpoints: tuple[EndpointStatus, ...]
+
+
+def cluster_name(target: Target) -> str:
+    """The name of the target's cluster in Istio's configuration of Envoy."""
+    return f"outbound|{target.port}|{target.subset or ''}|{target.host}"
