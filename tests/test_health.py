@@ -84,7 +84,7 @@ def test_subsets_are_watched_apart() -> None:
     health.record(subset, A1, FAILURE, total=1, now=0.5)
 
     assert (health.is_ejected(A, A1), health.is_ejected(subset, A1)) == (False, True)
-    assert returns(health, now=11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5)]
+    assert returns(health, now=11.0) == [Returned("a.com", 80, "10.0.0.1:443", 10.5, "v1")]
     assert health.is_ejected(subset, A1) is False
 
 

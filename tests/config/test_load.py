@@ -28,6 +28,7 @@ def lines(loaded: Loaded) -> list[str]:
     [
         pytest.param(["config"], id="the-tutorial"),
         pytest.param(["config", "config/demo"], id="with-the-demo"),
+        pytest.param(["config", "config/rescue"], id="with-a-policy"),
         pytest.param(
             ["config/vs.yaml", "config/provider.yaml", "config/destinationrule.yaml"], id="file-by-file"
         ),
@@ -46,7 +47,7 @@ def test_every_published_file_is_among_them() -> None:
     """A file that is added to config/ is loaded by the test above."""
     folders = {file.parent.relative_to(REPOSITORY) for file in (REPOSITORY / "config").rglob("*.yaml")}
 
-    assert folders == {Path("config"), Path("config/demo")}
+    assert folders == {Path("config"), Path("config/demo"), Path("config/rescue")}
 
 
 def test_the_tutorial_without_its_key() -> None:

@@ -1,4 +1,4 @@
-"""Metrics: what is counted of events, and how it is read, under the names that Envoy and Istio have for it."""
+"""What is counted of events, and how it is read, under the names that Envoy and Istio have for it."""
 
 from llm_fallback.metrics.counting import Metrics
 from llm_fallback.metrics.reading import Stat, gauges, stats

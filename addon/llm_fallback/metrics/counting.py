@@ -13,7 +13,7 @@ from typing import assert_never
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import Flag
-from llm_fallback.outlier import Reason
+from llm_fallback.outlier import Endpoint, Reason
 from llm_fallback.retry import Failure
 
 UNKNOWN = "unknown"
@@ -38,7 +38,7 @@ TARGET_COUNTERS = {
     "upstream_cx_none_healthy": "Attempts for which no endpoint was in rotation.",
     "outlier_detection.ejections_enforced_total": "Ejections by outlier detection.",
     "outlier_detection.ejections_enforced_consecutive_5xx": "Ejections for 5xx in a row.",
-    "outlier_detection.ejections_enforced_consecutive_gateway_failure": "Ejections for 502, 503, 504 in a row.",
+    "outlier_detection.ejections_enforced_consecutive_gateway_failure": "Ejections for 502 to 504 in a row.",
     "outlier_detection.ejections_enforced_consecutive_local_origin_failure": (
         "Ejections for failures to connect, timeouts and resets in a row."
     ),
@@ -142,6 +142,12 @@ class Metrics:
             del self.requests[ended]
         for pair in [pair for pair in self.fallbacks if not hosts.issuperset(pair)]:
             del self.fallbacks[pair]
+
+    def of_endpoint(self, target: Target, endpoint: Endpoint) -> Mapping[str, int]:
+        """The ENDPOINT_COUNTERS of one endpoint."""
+        counts = self.targets.get(str(target))
+        known = counts.endpoints.get(str(endpoint)) if counts else None
+        return known or dict.fromkeys(ENDPOINT_COUNTERS, 0)
 
     def take(self, event: Event) -> None:
         """Count what happened."""

@@ -1,7 +1,7 @@
 """Metrics as text: Prometheus' exposition format, and Envoy's own list of names and values."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, generate_latest
@@ -27,13 +27,12 @@ def prometheus(metrics: Metrics, statuses: Iterable[TargetStatus]) -> str:
     return _HEAD.sub(lambda head: f"{head[1]}{collector.own_name(head[2])} ", text)
 
 
-def stats_text(found: Iterable[Stat], *, matches: re.Pattern[str] | None, used_only: bool) -> str:
-    """A line for each value, sorted by name, as Envoy's `/stats` has them."""
+def stats_text(found: Iterable[Stat], *, matches: Callable[[str], object], used_only: bool) -> str:
+    """A line for each value whose name matches, sorted, as Envoy's `/stats` has them."""
     chosen = [
         f"{stat.name}: {stat.value}\n"
         for stat in found
-        if (not used_only or stat.value or stat.family.type == "gauge")
-        and (matches is None or matches.search(stat.name))
+        if (not used_only or stat.value or stat.family.type == "gauge") and matches(stat.name)
     ]
     return "".join(sorted(chosen))
 

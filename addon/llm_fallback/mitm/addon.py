@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import random
 import time
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 
+from llm_fallback.admin import Address, BadAddressError, Listener, Shown, address_of, application
 from llm_fallback.config import Snapshot
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
+from llm_fallback.metrics import Metrics
 from llm_fallback.mitm import flows, hangup, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.reload import BadConfigurationError, Configuration, Reloader, Sources
@@ -35,7 +38,10 @@ class LLMFallback:
         # Beside the flow and not in it: nothing that is made from a flow can hold it, and it goes with it.
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
-        self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=_log)
+        self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=self._tell)
+        self._metrics = Metrics()
+        self._admin_address: Address | None = None
+        self._admin: Listener | None = None
         self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
         self._uninstall: list[Callable[[], None]] = []
@@ -70,6 +76,13 @@ class LLMFallback:
             "Whether a mesh file that is saved applies at once (true or false). SIGHUP and the command "
             "llm.reload load the files in any case.",
         )
+        loader.add_option(
+            "llm_admin",
+            str,
+            "",
+            "Where the admin page listens, such as 127.0.0.1:9901; nobody else's machine can reach it. "
+            "Empty: nowhere.",
+        )
         master = ctx.master
         self._uninstall = [
             virtual_upstream.install(self),
@@ -84,6 +97,10 @@ class LLMFallback:
             _refuse_what_leaks_or_bypasses(updated)
             if "llm_watch" in updated:
                 self._reloader.watch(is_on=_is_true("llm_watch", ctx.options.llm_watch))
+            if "llm_admin" in updated:
+                self._admin_address = _address(ctx.options.llm_admin)
+                if self._is_running:
+                    self._listen()
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -96,12 +113,14 @@ class LLMFallback:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
         self._reloader.start()
+        self._listen()
         gc.collect()
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again and again
 
     def done(self) -> None:
         """Leave mitmproxy as it was."""
         self._reloader.stop()
+        self._stop_listening()
         for uninstall in self._uninstall:
             uninstall()
         self._uninstall = []
@@ -168,9 +187,40 @@ class LLMFallback:
 
     def _adopt(self, snapshot: Snapshot) -> None:
         self._engine.adopt(snapshot)
+        self._metrics.adopt(snapshot.targets())
         self._snapshot = snapshot
         hosts = [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
         logger.info("managing %s", story.some_of(hosts))
+
+    def _listen(self) -> None:
+        """Serve the admin page where it is wanted; the proxy does without it if that cannot be."""
+        self._stop_listening()
+        if self._admin_address is None:
+            return
+        shown = Shown(self._metrics, lambda: self._engine.status(self._snapshot))
+        try:
+            self._admin = Listener(application(shown), self._admin_address)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "it cannot be listened at"
+            logger.warning("llm_admin: no admin page at %s: %s", self._admin_address, reason)
+        else:
+            logger.info("admin page at http://%s", self._admin.address)
+
+    def _stop_listening(self) -> None:
+        if self._admin:
+            self._admin.close()
+            self._admin = None
+
+    def _tell(self, event: Event) -> None:
+        self._metrics.take(event)
+        _log(event)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return address_of(text) if text else None
+    except BadAddressError as error:
+        raise exceptions.OptionsError(f"llm_admin: {error}") from None
 
 
 def _labels(workload: str) -> dict[str, str] | None:

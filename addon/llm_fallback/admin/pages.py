@@ -1,0 +1,136 @@
+"""The paths of the admin page. It only shows: there is nothing here that changes anything."""
+
+import ipaddress
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import re2
+from aiohttp import web
+
+from llm_fallback.admin import clusters
+from llm_fallback.metrics import CONTENT_TYPE, Metrics, prometheus, stats, stats_text
+from llm_fallback.resources.stringmatch import compile_regex
+from llm_fallback.status import TargetStatus
+
+logger = logging.getLogger("llm-fallback")
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "llm-fallback",
+    "X-Content-Type-Options": "nosniff",
+}
+
+type _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+type _Page = Callable[["Shown", Mapping[str, str]], web.Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What there is to show; `status` says how the targets are now."""
+
+    metrics: Metrics
+    status: Callable[[], Iterable[TargetStatus]]
+
+
+def application(shown: Shown) -> web.Application:
+    """The application with all pages, for clients that address this machine as such."""
+    made = web.Application(middlewares=[_guard])
+    made.on_response_prepare.append(_add_headers)
+    for path, (page, _) in _PAGES.items():
+        made.router.add_get(path, _handler(page, shown))  # HEAD as well
+    return made
+
+
+def _handler(page: _Page, shown: Shown) -> _Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return page(shown, request.query)
+
+    return handle
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuse web pages whose name has been made to lead here, and turn what goes wrong into an answer."""
+    if not _is_loopback(request.headers.getall("Host", [])):
+        return _text("the Host header has to name this machine: localhost, 127.0.0.1 or [::1]\n", status=403)
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return _text(f"no such path. There are:\n{_list()}", status=404)
+    except web.HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is said here, and never reaches the proxy
+        logger.error("the admin page %s failed: %s", request.path, type(error).__name__)  # noqa: TRY400
+        return _text("llm-fallback failed to make this page; its log says why\n", status=500)
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _is_loopback(hosts: list[str]) -> bool:
+    """Whether exactly one host is named, and it is this machine."""
+    if len(hosts) != 1:
+        return False
+    try:
+        name = urlsplit(f"//{hosts[0]}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _ready(_: Shown, __: Mapping[str, str]) -> web.Response:
+    return _text("LIVE\n")
+
+
+def _prometheus(shown: Shown, _: Mapping[str, str]) -> web.Response:
+    body = prometheus(shown.metrics, shown.status()).encode()
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _stats(shown: Shown, query: Mapping[str, str]) -> web.Response:
+    if query.get("format", "text") == "prometheus":
+        return _prometheus(shown, query)
+    if query.get("format", "text") != "text":
+        return _text("format: there are text and prometheus\n", status=400)
+    try:
+        pattern = compile_regex(query.get("filter", ""))
+    except re2.error:
+        return _text("filter: this is no regular expression of RE2\n", status=400)
+    values = stats(shown.metrics, shown.status())
+    return _text(stats_text(values, matches=pattern.search, used_only="usedonly" in query))
+
+
+def _clusters(shown: Shown, query: Mapping[str, str]) -> web.Response:
+    if query.get("format") == "json":
+        found = clusters.as_json(shown.metrics, shown.status())
+        return web.Response(text=json.dumps(found, indent=1), content_type="application/json")
+    return _text(clusters.as_text(shown.metrics, shown.status()))
+
+
+def _home(_: Shown, __: Mapping[str, str]) -> web.Response:
+    return _text(_list())
+
+
+def _text(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/plain", charset="utf-8")
+
+
+def _list() -> str:
+    return "".join(f"  {path}: {about}\n" for path, (_, about) in _PAGES.items())
+
+
+_PAGES: Mapping[str, tuple[_Page, str]] = {
+    "/": (_home, "this list"),
+    "/clusters": (_clusters, "targets and their endpoints; ?format=json"),
+    "/ready": (_ready, "LIVE while the proxy runs"),
+    "/stats": (_stats, "metrics by Envoy's names; ?filter=REGEX, ?usedonly, ?format=prometheus"),
+    "/stats/prometheus": (_prometheus, "metrics for Prometheus"),
+}
+"""All of them; what changes something would have to prove where it comes from, and none does."""
