@@ -22,6 +22,7 @@ from pathlib import Path
 import bench_load
 import bench_proxies
 import bench_report
+import bench_rescue
 from bench_load import Load, LoadError, Sample
 from bench_proxies import Contender, Proxy, StartError, Workspace
 from bench_report import Result, Target
@@ -116,6 +117,9 @@ SCENARIOS = {
         ),
     )
 }
+
+
+_NAMES = [*SCENARIOS, bench_rescue.NAME]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +259,11 @@ def _introduction(names: Sequence[str], workspace: Workspace) -> Iterator[str]:
     yield "figures: median (min–max) over the rounds; ratios are taken within a round\n"  # noqa: RUF001 - a range
 
 
-def compare(names: Sequence[str], *, rounds: int, report: Path | None) -> int:
+def compare(chosen: Sequence[str], *, rounds: int, report: Path | None) -> int:
     """Run scenarios, print their tables, and return the exit status."""
-    contenders = list(dict.fromkeys(name for chosen in names for name in SCENARIOS[chosen].contenders))
+    names = [name for name in chosen if name in SCENARIOS]
+    has_rescue = len(names) < len(chosen)
+    contenders = list(dict.fromkeys(one for name in names for one in SCENARIOS[name].contenders))
     results = []
     with _runner(contenders) as runner:
         print("\n".join(_introduction(contenders, runner.workspace)), flush=True)
@@ -265,11 +271,20 @@ def compare(names: Sequence[str], *, rounds: int, report: Path | None) -> int:
             result = asyncio.run(runner.run(SCENARIOS[name], rounds))
             results.append(result)
             print("\n".join(bench_report.lines(result)), end="\n\n", flush=True)
+    measured = _rescue(rounds) if has_rescue else {}
     if report is not None:
-        report.write_text(json.dumps(_as_json(results), indent=2, ensure_ascii=False) + "\n")
+        figures = {**_as_json(results), bench_rescue.NAME: measured}
+        report.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     has_failed = any(result.failures for result in results)
     has_missed = any(verdict.is_met is False for result in results for verdict in bench_report.judge(result))
     return 1 if has_failed or has_missed else 0
+
+
+def _rescue(rounds: int) -> bench_rescue.Figures:
+    """Measure rescues, and print what they cost; there is nobody to compare with."""
+    measured = bench_rescue.figures(rounds)
+    print("\n".join(bench_rescue.lines(measured)), flush=True)
+    return measured
 
 
 def _as_json(results: Sequence[Result]) -> dict[str, object]:
@@ -312,7 +327,7 @@ async def _profiled_load(runner: Runner, proxy: Proxy, scenario: Scenario) -> No
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario; may be repeated")
+    parser.add_argument("--only", action="append", choices=_NAMES, help="this scenario; may be repeated")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds instead of {ROUNDS}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round's figures here")
     parser.add_argument("--profile", choices=CONTENDERS, help="profile this contender instead of comparing")
@@ -324,9 +339,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Do what the command line asks for."""
     arguments = _arguments()
-    names = arguments.only or list(SCENARIOS)
+    names = arguments.only or _NAMES
     if arguments.profile:
-        return profile(arguments.profile, SCENARIOS[names[0]])
+        return profile(arguments.profile, SCENARIOS.get(names[0]) or SCENARIOS["plain-1"])
     return compare(names, rounds=QUICK_ROUNDS if arguments.quick else ROUNDS, report=arguments.json)
 
 

@@ -1,7 +1,8 @@
 """The benchmark's upstream: as little HTTP/1.1 as the proxies need, plain and TLS, in a process of its own.
 
 `bench_upstream.py CERTIFICATE` prints the plain and the TLS port on one line and serves until it is stopped.
-A POST whose body asks for a stream is answered with server-sent events, any other with JSON.
+A POST whose body asks for a stream is answered with server-sent events, any other with JSON; one to `/503...`
+is refused, one to `/hang...` is not answered.
 `GET /last` tells what the latest POST looked like, so that the benchmark can check what a proxy made of it.
 """
 
@@ -56,6 +57,7 @@ def _event(number: int) -> bytes:
 
 
 ANSWER = _answer()
+REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 STREAM_EVENTS = tuple(_event(number) for number in range(EVENTS))
 STREAM_END = _chunk("[DONE]") + b"0\r\n\r\n"
@@ -101,7 +103,11 @@ class Upstream(asyncio.Protocol):
             )
             return
         Upstream.last = request
-        if _WANTS_STREAM.search(request):
+        if request.startswith(b"POST /hang"):
+            return
+        if request.startswith(b"POST /503"):
+            self._transport.write(REFUSAL)
+        elif _WANTS_STREAM.search(request):
             self._stream = asyncio.get_running_loop().create_task(self._send_stream())
         else:
             self._transport.write(ANSWER)

@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the story; 0 if it went as the tutorial says, 1 if not."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
-        description="Plays the tutorial on this machine: a failure, the fallback, the recovery; then the same with"
-        " a policy that loses no request. Takes about 20 seconds; needs no key and no network.",
+        description="Plays the tutorial on this machine: a failure, the fallback, the recovery; then the same"
+        " with a policy that loses no request. Takes less than 20 seconds; needs no key and no network.",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave it running afterwards, with mitmweb's page"

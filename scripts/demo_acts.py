@@ -53,7 +53,7 @@ class Theatre:
             "DEMO_PRIMARY_PORT": str(primary_port),
             "SSL_CERT_FILE": str(self.work / "ca.pem"),
         }
-        folders = " and ".join(f"{folder}/" for folder in config.split(","))
+        folders = ", ".join(f"{folder}/" for folder in config.split(","))
         self.terminal.say(f"Starting mitmproxy with addon/main.py, {folders} ...")
         async with running_proxy(self.work, config, environment, web_page=web_page) as proxy:
             client = Client(proxy.url, shutil.which("curl"))

@@ -112,7 +112,7 @@ def leave_when(targets: Targets, provider: Provider, number: int, *, http2: bool
 
 
 def test_hedging_asks_the_next_and_cancels_the_loser(hedged: Targets) -> None:
-    """The primary is silent; the fallback's answer is the client's, and the primary sees its connection closed."""
+    """The primary is silent; the answer is the fallback's, and the primary sees its connection closed."""
     hedged.primary.behaviour = role_only
     hedged.fallback.behaviour = answers.good(SAID_BY_FALLBACK)
     number = len(hedged.primary.exchanges)

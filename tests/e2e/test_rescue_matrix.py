@@ -1,4 +1,4 @@
-"""Every fault, in every shape, with one, two or three targets: the client sees success wherever there is any."""
+"""Every fault in every shape, with two and three targets: the client sees success wherever any can serve."""
 
 import asyncio
 import itertools

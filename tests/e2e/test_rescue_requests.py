@@ -1,4 +1,4 @@
-"""What each target is sent for a rescued request, and what is said of the rescue; secrets stay where they belong."""
+"""What each target of a rescued request is sent, and what is said of the rescue; secrets stay at home."""
 
 import json
 import re

@@ -56,7 +56,7 @@ class Refusing:
 def test_a_provider_is_not_asked_before_it_wants_to_be(
     background: Background, authority: Authority, setting: Setting, tmp_path: Path
 ) -> None:
-    """Without any outlier detection, and in every form: it is asked once, and again when its time has come."""
+    """Even without outlier detection, in every form: it is asked once, and again when its time has come."""
     refusing = {
         "seconds": Refusing(429, "retry-after", lambda: f"{WAIT_S:g}"),
         "milliseconds": Refusing(429, "retry-after-ms", lambda: f"{WAIT_S * 1000:g}"),
@@ -66,7 +66,8 @@ def test_a_provider_is_not_asked_before_it_wants_to_be(
     }
     with ExitStack() as stack:
         hosts = []
-        for label, behaviour in {**refusing, "fallback": answers.good()}.items():
+        behaviours: dict[str, Behaviour] = {**refusing, "fallback": answers.good()}
+        for label, behaviour in behaviours.items():
             provider = Provider(behaviour, authority.issue(f"{label}.test"))
             port = stack.enter_context(background.serving(provider)).port
             saved = FALLBACK if label in refusing else None
@@ -93,16 +94,14 @@ def host_of(response: httpx.Response) -> str:
 def test_probation_is_one_request_at_a_time(
     *, probation: bool, background: Background, authority: Authority, setting: Setting, tmp_path: Path
 ) -> None:
-    """While the first request after the return is under way all others go on; once it succeeds all come back."""
+    """While the first request after the return is under way, all others go on; then all come back."""
     ready = asyncio.Event()
 
     async def slow(exchange: Exchange) -> None:
         await ready.wait()
         await answers.good()(exchange)
 
-    mesh = Mesh(
-        primary=FAILED, threshold=1, ejection="300ms", spec={"ejection": {"probation": probation}}
-    )
+    mesh = Mesh(primary=FAILED, threshold=1, ejection="300ms", spec={"ejection": {"probation": probation}})
     with (
         rescuing(mesh, background, authority, setting, tmp_path) as targets,
         http_client(targets.proxy) as client,
@@ -130,10 +129,8 @@ def test_probation_is_one_request_at_a_time(
 def test_a_probe_that_fails_is_not_the_last(
     background: Background, authority: Authority, setting: Setting, tmp_path: Path
 ) -> None:
-    """The client whose request is the probe sees nothing of its failure, and the primary comes back in the end."""
-    mesh = Mesh(
-        primary=FAILED, threshold=1, ejection="300ms", spec={"ejection": {"probation": True}}
-    )
+    """The client whose request is the probe sees nothing of its failure; in the end the primary is back."""
+    mesh = Mesh(primary=FAILED, threshold=1, ejection="300ms", spec={"ejection": {"probation": True}})
     with (
         rescuing(mesh, background, authority, setting, tmp_path) as targets,
         http_client(targets.proxy) as client,
@@ -156,6 +153,7 @@ EJECTED, HELD = respond(503, b"down"), respond(429, b"no", (("retry-after", "60"
     ids=["fail", "soonest", "never-before-it-wants-to-be"],
 )
 def test_when_all_are_ejected(
+    *,
     all_ejected: str,
     primary: Behaviour,
     asked: int,
@@ -164,7 +162,7 @@ def test_when_all_are_ejected(
     setting: Setting,
     tmp_path: Path,
 ) -> None:
-    """The client fails at once, or who returns soonest is asked all the same, unless it has forbidden that."""
+    """The client fails at once, or who returns soonest is asked all the same, unless that has forbidden it."""
     fallback = EJECTED if primary is EJECTED else HELD
     spec = {"allEjected": all_ejected}
     mesh = Mesh(primary=primary, fallback=fallback, threshold=1, ejection="60s", spec=spec)

@@ -153,7 +153,6 @@ async def _begin(exchange: Exchange) -> None:
     await exchange.send(SSE_HEAD if wants_stream(exchange) else head(200, (JSON_TYPE, length)))
 
 
-
 def message_events(content: str = CONTENT) -> tuple[bytes, ...]:
     """A streamed answer of Anthropic's messages."""
     empty = {"type": "text", "text": ""}

@@ -10,10 +10,8 @@ from tests.support.mesh import Host
 type Document = dict[str, Any]
 
 
-def policy(
-    *services: str, name: str = "rescue", kind: str = "VirtualService", **spec: object
-) -> Document:
-    """A policy for the VirtualServices (or what `kind` says) of these names, with what is in the spec besides."""
+def policy(*services: str, name: str = "rescue", kind: str = "VirtualService", **spec: object) -> Document:
+    """A policy for the VirtualServices (or what `kind` says) of these names, with this in its spec."""
     targets = [{"kind": kind, "name": service} for service in services]
     metadata = {"name": name}
     return {

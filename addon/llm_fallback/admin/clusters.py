@@ -4,6 +4,7 @@ What Envoy has and there is nothing for here (locality, priorities but the first
 that it has in an Envoy without it.
 """
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def _lines(metrics: Metrics, status: TargetStatus) -> Iterator[str]:
     for endpoint in status.endpoints:
         values = {
             **dict(sorted(_stats(metrics, status.target, endpoint).items())),
-            "hostname": status.target.host,
+            "hostname": _hostname(status.target, endpoint),
             "health_flags": "".join(f"/{flag}" for flag in _flags(endpoint)) or "healthy",
             "weight": endpoint.weight,
             "region": "",
@@ -81,8 +82,8 @@ def _host(metrics: Metrics, target: Target, endpoint: EndpointStatus) -> dict[st
         "stats": [_stat(name, value) for name, value in stats.items()],
         "health_status": health,
         "weight": endpoint.weight,
-        "hostname": target.host,
         "locality": {},
+        **({"hostname": hostname} if (hostname := _hostname(target, endpoint)) else {}),
     }
 
 
@@ -99,6 +100,21 @@ def _stats(metrics: Metrics, target: Target, endpoint: EndpointStatus) -> Mappin
         "rq_active": endpoint.active_requests,
         "rq_pending_active": endpoint.pending_requests,
     }
+
+
+def _hostname(target: Target, endpoint: EndpointStatus) -> str:
+    """The name that an address was found by; nothing for one that was written down as such."""
+    names = {each.address for each in target.endpoints if target.per_address or each == endpoint.endpoint}
+    name = names.pop() if len(names) == 1 else ""
+    return "" if _is_ip(name) else name
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _flags(endpoint: EndpointStatus) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The paths of the admin page. It only shows: there is nothing here that changes anything."""
 
+import asyncio
 import ipaddress
 import json
 import logging
@@ -27,7 +28,7 @@ _HEADERS = {
 }
 
 type _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-type _Page = Callable[["Shown", Mapping[str, str]], web.Response]
+type _Page = Callable[["Shown", Mapping[str, str]], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def application(shown: Shown) -> web.Application:
 
 def _handler(page: _Page, shown: Shown) -> _Handler:
     async def handle(request: web.Request) -> web.Response:
-        return page(shown, request.query)
+        return await page(shown, request.query)
 
     return handle
 
@@ -85,36 +86,38 @@ def _is_loopback(hosts: list[str]) -> bool:
         return False
 
 
-def _ready(_: Shown, __: Mapping[str, str]) -> web.Response:
+async def _ready(_: Shown, __: Mapping[str, str]) -> web.Response:
     return _text("LIVE\n")
 
 
-def _prometheus(shown: Shown, _: Mapping[str, str]) -> web.Response:
-    body = prometheus(shown.metrics, shown.status()).encode()
+async def _prometheus(shown: Shown, _: Mapping[str, str]) -> web.Response:
+    found = list(stats(shown.metrics, shown.status()))
+    body = await asyncio.to_thread(prometheus, found)  # many hosts take some time, which is the proxy's
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
-def _stats(shown: Shown, query: Mapping[str, str]) -> web.Response:
-    if query.get("format", "text") == "prometheus":
-        return _prometheus(shown, query)
-    if query.get("format", "text") != "text":
+async def _stats(shown: Shown, query: Mapping[str, str]) -> web.Response:
+    form = query.get("format", "text")
+    if form == "prometheus":
+        return await _prometheus(shown, query)
+    if form != "text":
         return _text("format: there are text and prometheus\n", status=400)
     try:
-        pattern = compile_regex(query.get("filter", ""))
+        matches = compile_regex(query.get("filter", "")).search
     except re2.error:
-        return _text("filter: this is no regular expression of RE2\n", status=400)
-    values = stats(shown.metrics, shown.status())
-    return _text(stats_text(values, matches=pattern.search, used_only="usedonly" in query))
+        return _text("filter: not a regex in RE2's syntax\n", status=400)
+    found = stats(shown.metrics, shown.status())
+    return _text(stats_text(found, matches=matches, used_only="usedonly" in query))
 
 
-def _clusters(shown: Shown, query: Mapping[str, str]) -> web.Response:
+async def _clusters(shown: Shown, query: Mapping[str, str]) -> web.Response:
     if query.get("format") == "json":
         found = clusters.as_json(shown.metrics, shown.status())
         return web.Response(text=json.dumps(found, indent=1), content_type="application/json")
     return _text(clusters.as_text(shown.metrics, shown.status()))
 
 
-def _home(_: Shown, __: Mapping[str, str]) -> web.Response:
+async def _home(_: Shown, __: Mapping[str, str]) -> web.Response:
     return _text(_list())
 
 

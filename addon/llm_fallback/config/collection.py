@@ -1,9 +1,11 @@
 """All resources of a configuration together, and the questions that need more than one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from llm_fallback.config.documents import Document
+from llm_fallback.config.findings import Finding
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import (
     DestinationRule,
@@ -75,6 +77,8 @@ class Collector:
     broken_hosts: set[str] = field(default_factory=set)
     broken_rule_hosts: set[str] = field(default_factory=set)
     broken_names: set[Name] = field(default_factory=set)
+    unsupported_rules: list[tuple[Document, Sequence[Finding]]] = field(default_factory=list)
+    """DestinationRules of which it is not yet known whether they would act."""
 
     def collection(self) -> Collection:
         """What has been collected."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llm_fallback.config import documents
+from llm_fallback.config import documents, harmless
 from llm_fallback.config.checks import check
 from llm_fallback.config.collection import Collection, Collector, Name
 from llm_fallback.config.compile import build
@@ -66,6 +66,7 @@ def _load(
             reading.read(source)
     collection = reading.collector.collection()
     findings = [*reading.findings, *reading.skipped_kinds(paths)]
+    findings.extend(harmless.rules_for_nobody(reading.collector.unsupported_rules, collection))
     if not has_errors(findings):
         findings.extend(_nothing_to_do(paths, collection))
     if not reading.is_cut:  # what is said to be missing may be in what could not be read
@@ -138,9 +139,19 @@ def _take_in(
 ) -> Iterator[Finding]:
     expanded, missing = documents.expand(document, environment)
     yield from missing
-    validated = validate(kind, expanded)
+    validated: Written[Any] | list[Finding] | None = validate(kind, expanded)
+    if kind in (LLMRoute, VirtualService) and isinstance(validated, list):
+        validated, noted = harmless.remainder(expanded, validated)
+        yield from noted
     if isinstance(validated, Written):
         collector.resources.append(validated)
+        return
+    if validated is None:
+        _note_broken(kind, expanded, collector)
+        return
+    if kind is DestinationRule and not missing and harmless.are_unsupported(validated):
+        collector.unsupported_rules.append((expanded, validated))
+        _note_broken(kind, expanded, collector)
         return
     reported = {(finding.line, finding.field) for finding in missing}
     yield from (finding for finding in validated if (finding.line, finding.field) not in reported)
@@ -179,7 +190,12 @@ def _nothing_to_do(paths: Sequence[Path], collection: Collection) -> Iterator[Fi
     if not collection.ports_of:
         problem = "no LLMProvider or ServiceEntry: nothing to manage"
         hint = "name the files or folders with the mesh's YAML"
-        yield Finding(_all(paths), None, "", "", problem, hint, Code.NO_CONFIGURATION)
+        has_some = any(collection.all()) or bool(collection.broken_names)
+        if has_some:
+            problem = "no LLMProvider or ServiceEntry: no host can be reached"
+            hint = "name the files or folders that describe the hosts, too"
+        severity = Severity.WARNING if has_some else Severity.ERROR
+        yield Finding(_all(paths), None, "", "", problem, hint, Code.NO_CONFIGURATION, severity)
 
 
 def _all(paths: Sequence[Path]) -> str:

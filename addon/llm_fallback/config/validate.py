@@ -18,6 +18,7 @@ _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
 
 _QUOTED = re.compile(r"'([^']*)'")
+_GATEWAY_API = "gateway.networking.k8s.io"
 _SECRET_FIELDS = frozenset({"apiKey"})
 _WANTED = {
     "string_type": "a string",
@@ -72,6 +73,8 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
         return document.finding(
             (missing,), "is missing", "every resource has apiVersion and kind", Code.UNKNOWN_KIND
         )
+    if api_version.split("/")[0] == _GATEWAY_API:
+        return _gateway_api(document, kind)
     known = KINDS.get(kind)
     if known and api_version in known.API_VERSIONS:
         return known
@@ -85,9 +88,45 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
         )
     if api_version.split("/")[0] not in API_GROUPS or kind in HARMLESS_KINDS:
         return None
+    if _leaves_requests_alone(document):
+        return None
     if nearest := _nearest(kind, KINDS):
         return document.finding(("kind",), f"unknown kind {kind!r}", nearest, Code.UNKNOWN_KIND)
     return document.finding(("kind",), f"kind {kind} is not supported", "remove it", Code.UNSUPPORTED_KIND)
+
+
+def _gateway_api(document: Document, kind: str) -> Finding | None:
+    """Routes of the Gateway API act on a gateway's requests, or on those to the hosts of a ServiceEntry."""
+    for index, parent in _items(document.value, "parentRefs"):
+        if isinstance(parent, dict) and parent.get("kind") == "ServiceEntry":
+            problem = f"{kind} is not supported, and this one is for the hosts of a ServiceEntry"
+            path = ("spec", "parentRefs", index)
+            return document.finding(path, problem, "write a VirtualService", Code.UNSUPPORTED_KIND)
+    return None
+
+
+def _leaves_requests_alone(document: Document) -> bool:
+    """Whether an EnvoyFilter or Sidecar is only for gateways, or for requests that come in."""
+    spec = document.value.get("spec")
+    if document.value["kind"] == "Sidecar":
+        return isinstance(spec, dict) and not {"egress", "outboundTrafficPolicy"} & spec.keys()
+    contexts = [
+        match.get("context")
+        if isinstance(patch, dict) and isinstance(match := patch.get("match"), dict)
+        else None
+        for _, patch in _items(document.value, "configPatches")
+    ]
+    return (
+        document.value["kind"] == "EnvoyFilter"
+        and bool(contexts)
+        and all(context in ("GATEWAY", "SIDECAR_INBOUND") for context in contexts)
+    )
+
+
+def _items(value: dict[str, Any], name: str) -> Iterator[tuple[int, Any]]:
+    spec = value.get("spec")
+    items = spec.get(name) if isinstance(spec, dict) else None
+    yield from enumerate(items if isinstance(items, list) else ())
 
 
 def validate(kind: type[Resource], document: Document) -> Written[Any] | list[Finding]:

@@ -136,7 +136,8 @@ class Metrics:
         """Count for these targets and no others; what is counted for those that stay is kept."""
         before, self.targets = self.targets, {}
         for target in targets:
-            self.targets[str(target)] = before.get(str(target)) or Counts(target)
+            counts = self.targets[str(target)] = before.get(str(target)) or Counts(target)
+            counts.target = target
         hosts = {counts.target.host for counts in self.targets.values()} | {UNKNOWN}
         for ended in [key for key in self.requests if key[0] not in hosts]:
             del self.requests[ended]

@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from llm_fallback.metrics.counting import TARGET_COUNTERS, Counts, Metrics
+from llm_fallback.metrics.counting import BUCKETS_MS, TARGET_COUNTERS, Counts, Durations, Metrics
 from llm_fallback.status import TargetStatus, cluster_name
+
+_DETECTION = "outlier_detection."
 
 
 class Family(NamedTuple):
@@ -17,24 +19,22 @@ class Family(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """A value; Envoy's `name` has the labels in it."""
+    """A value; Envoy's `name` has the labels in it. A part of a histogram has a `suffix` and no such name."""
 
     family: Family
     labels: Mapping[str, str]
     name: str
-    value: int
+    value: float
+    suffix: str = ""
 
 
 def stats(metrics: Metrics, statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
-    """Every value but the durations of requests."""
+    """Every value as it is now."""
     for counts in metrics.targets.values():
         yield from _of_target(counts)
-    yield from gauges(statuses)
+    yield from _gauges(statuses)
     for key, durations in metrics.requests.items():
-        host, code, flags = _ending(key)
-        yield Stat(
-            REQUESTS, request_labels(key), f"istio_requests_total.{host}.{code}.{flags}", durations.count
-        )
+        yield from _of_requests(*key, durations)
     for (chosen, instead), count in metrics.fallbacks.items():
         labels = {"from_host": chosen, "to_host": instead}
         yield Stat(_FALLBACKS, labels, f"llm_fallback.fallbacks_total.{chosen}.{instead}", count)
@@ -43,20 +43,7 @@ def stats(metrics: Metrics, statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
         yield Stat(_RESCUES, labels, f"llm_fallback.rescues_total.{reason}.{result}", count)
 
 
-def request_labels(key: tuple[str, int | None, tuple[str, ...]]) -> dict[str, str]:
-    """Istio's labels for requests that came to the same end."""
-    host, code, flags = _ending(key)
-    return {
-        "reporter": "source",
-        "destination_service": host,
-        "destination_service_name": host,
-        "request_protocol": "http",
-        "response_code": code,
-        "response_flags": flags,
-    }
-
-
-def gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
+def _gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
     """What is not counted but is as it is: endpoints, who is ejected, requests under way."""
     for status in statuses:
         endpoints = status.endpoints
@@ -70,6 +57,8 @@ def gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
         }
         cluster = cluster_name(status.target)
         for name, value in values.items():
+            if name.startswith(_DETECTION) and not status.target.outlier:
+                continue
             yield _of_cluster(_GAUGES[name], cluster, name, value)
         held = sum(endpoint.held_until is not None for endpoint in endpoints)
         yield _of_cluster(_HOLD_OFFS_ACTIVE, cluster, "llm_fallback.hold_offs_active", held)
@@ -78,6 +67,8 @@ def gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
 def _of_target(counts: Counts) -> Iterator[Stat]:
     cluster = cluster_name(counts.target)
     for name, family in _COUNTERS.items():
+        if name.startswith(_DETECTION) and not counts.target.outlier:
+            continue
         yield _of_cluster(family, cluster, name, counts.stats[name])
     yield _of_cluster(_HOLD_OFFS, cluster, "llm_fallback.hold_offs_total", counts.hold_offs)
     classes: defaultdict[int, int] = defaultdict(int)
@@ -101,10 +92,25 @@ def _code(code: int) -> dict[str, str]:
     return {"envoy_response_code": str(code)}
 
 
-def _ending(key: tuple[str, int | None, tuple[str, ...]]) -> tuple[str, str, str]:
-    """Destination, status and flags as Istio writes them where there are none."""
-    host, status, flags = key
-    return host, str(status or 0), ",".join(flags) or "-"
+def _of_requests(
+    host: str, status: int | None, flags: tuple[str, ...], durations: Durations
+) -> Iterator[Stat]:
+    labels = {
+        "reporter": "source",
+        "destination_service": host,
+        "destination_service_name": host,
+        "request_protocol": "http",
+        "response_code": str(status or 0),
+        "response_flags": ",".join(flags) or "-",
+    }
+    name = f"istio_requests_total.{host}.{labels['response_code']}.{labels['response_flags']}"
+    yield Stat(_REQUESTS, labels, name, durations.count)
+    total = 0
+    for limit, count in zip((*BUCKETS_MS, "+Inf"), durations.buckets, strict=True):
+        total += count
+        yield Stat(_DURATIONS, {**labels, "le": str(limit)}, "", total, "_bucket")
+    yield Stat(_DURATIONS, labels, "", durations.sum_ms, "_sum")
+    yield Stat(_DURATIONS, labels, "", durations.count, "_count")
 
 
 def _envoy(helps: Mapping[str, str], kind: str) -> dict[str, Family]:
@@ -140,5 +146,5 @@ _FALLBACKS = Family(
 _RESCUES = Family(
     "llm_fallback_rescues_total", "counter", "Requests whose first target was lost, by the result."
 )
-REQUESTS = Family("istio_requests_total", "counter", "Managed requests, by their end.")
-DURATIONS = Family("istio_request_duration_milliseconds", "histogram", "How long managed requests took.")
+_REQUESTS = Family("istio_requests_total", "counter", "Managed requests, by their end.")
+_DURATIONS = Family("istio_request_duration_milliseconds", "histogram", "How long managed requests took.")

@@ -25,7 +25,7 @@ KINDS: dict[str, type[Resource]] = {
 }
 """Every kind that is read, by the name that YAML gives it."""
 
-HARMLESS_KINDS = frozenset({"Gateway", "ProxyConfig", "WorkloadEntry", "WorkloadGroup"})
+HARMLESS_KINDS = frozenset({"Gateway", "IstioGateway", "ProxyConfig", "WorkloadEntry", "WorkloadGroup"})
 """Kinds of the same API groups that cannot change what a request from a sidecar experiences.
 
 Workloads are endpoints of a ServiceEntry with a `workloadSelector` only, which is reported itself.

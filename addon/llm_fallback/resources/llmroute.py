@@ -1,10 +1,10 @@
 """ASM's LLMRoute: which of several providers answers requests to a host."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from llm_fallback.resources.base import Count, Model, Resource
+from llm_fallback.resources.base import Count, Model, Resource, UnsupportedError
 from llm_fallback.resources.httpmatch import MatchedHeader
 from llm_fallback.resources.names import MESH, GatewayName, Host, Labels
 from llm_fallback.resources.stringmatch import StringMatch
@@ -21,11 +21,18 @@ class LLMMatch(Model):
 class BackendRef(Model):
     """A provider, and its share of the requests."""
 
-    NOT_SUPPORTED = frozenset({"backendRef"})
-
     provider_host: Host
     weight: Count | None = None
     host_rewrite: Host | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_provider(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "backendRef" in value:
+            raise UnsupportedError(
+                "backends in the cluster are not supported; write providerHost", "backendRef"
+            )
+        return value
 
 
 class LLMRule(Model):

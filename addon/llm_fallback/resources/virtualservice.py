@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from llm_fallback.resources.base import (
     Count,
@@ -99,7 +99,11 @@ class HTTPRoute(Model):
     mirror: Destination | None = None
     mirrors: list[HTTPMirrorPolicy] = []
     mirror_percentage: MirrorPercentage | None = None
-    mirror_percent: Percent | None = None  # deprecated
+    mirror_percent: Annotated[
+        Percent | None,
+        # Deprecated; Istio's schema has both spellings.
+        Field(validation_alias=AliasChoices("mirrorPercent", "mirror_percent")),
+    ] = None
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()
 

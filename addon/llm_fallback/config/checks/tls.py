@@ -78,6 +78,8 @@ def _policy_of_port(rule: DestinationRule, port: int) -> Path:
 
 def _tls_settings(configuration: Configuration) -> Iterator[_Tls]:
     for policy in configuration.policies:
+        if not configuration.hosts_under(policy.policy):
+            continue  # nobody connects by it
         for path, block in policy.blocks():
             if block.tls and block.tls.mode is not TlsMode.DISABLE:
                 yield policy.rule, (*path, "tls"), block.tls
