@@ -1,11 +1,7 @@
 """Explanations of small configurations, for tests."""
 
-from llm_fallback.config.routes import (
-    Destination,
-    Route,
-    RouteDestination,
-    VirtualHost,
-)
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import (
     Service,
     Snapshot,

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import AllEjected, Link, RescuePolicy
 from llm_fallback.config.routes import (
     Action,
     Cors,
-    Destination,
     DirectResponse,
     Fault,
     HeaderOperations,

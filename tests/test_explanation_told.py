@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import AllEjected, Budget, Hedging, Hold, Limits, Link, RescuePolicy
 from llm_fallback.config.routes import (
     Action,
     Cors,
-    Destination,
     DirectResponse,
     Fault,
     HeaderOperations,

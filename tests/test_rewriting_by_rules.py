@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
-    Destination,
     DirectResponse,
     HeaderOperations,
     Match,
@@ -261,9 +261,9 @@ def test_plan_of_a_rule() -> None:
     assert Plan.of(one, match, first, fell_back=True) == Plan(
         change, match, operations, first, is_weighted=False, llm_rule="vip", fell_back=True
     )
-    assert Plan.of(Route("r", "f:1", (first, second), is_weighted=True), None, second, fell_back=False) == Plan(
-        destination=second, is_weighted=True
-    )
+    assert Plan.of(
+        Route("r", "f:1", (first, second), is_weighted=True), None, second, fell_back=False
+    ) == Plan(destination=second, is_weighted=True)
     assert Plan.of(Route("r", "f:1", DirectResponse(200)), None, first, fell_back=False) == Plan(
         destination=first
     )

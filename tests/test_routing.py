@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
-    Destination,
     Match,
     MatchType,
     Redirect,

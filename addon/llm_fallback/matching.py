@@ -117,7 +117,11 @@ class _Condition(NamedTuple):
         if not self.values:
             return f"{subject} is missing" + (", which counts as empty" if self.is_inverted else "")
         is_shown = not is_credential(self.name)
-        value = f"is {' and '.join(repr(redact_query(value)) for value in self.values)}" if is_shown else "is there"
+        value = (
+            f"is {' and '.join(repr(redact_query(value)) for value in self.values)}"
+            if is_shown
+            else "is there"
+        )
         auxiliary = "must" if self.is_inverted else "does"
         return f"{subject} {value} and {auxiliary} not {self._verb(is_shown=is_shown)}"
 

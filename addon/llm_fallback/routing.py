@@ -3,7 +3,8 @@
 import random
 from dataclasses import dataclass
 
-from llm_fallback.config.routes import Destination, Match, Route, RouteDestination
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Match, Route, RouteDestination
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.matching import RequestFacts, find
 

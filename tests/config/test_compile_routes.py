@@ -2,7 +2,8 @@
 
 import pytest
 
-from llm_fallback.config.routes import Destination, RouteDestination
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import RouteDestination
 from llm_fallback.config.snapshot import Snapshot
 from tests.config.compiled import snapshot_of
 from tests.config.conftest import Load

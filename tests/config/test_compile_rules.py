@@ -2,11 +2,11 @@
 
 import pytest
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
     DEFAULT_RETRIES,
     Action,
     Cors,
-    Destination,
     DirectResponse,
     Fault,
     HeaderOperations,

@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from llm_fallback.config import load
-from llm_fallback.config.routes import Destination, Route, RouteDestination
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Route, RouteDestination
 from llm_fallback.config.snapshot import DEFAULT_POOL, LoadBalancing, Provider, ProviderConfig, Tls
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from tests.config.compiled import fields, snapshot_of, target_of

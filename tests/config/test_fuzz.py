@@ -90,12 +90,19 @@ def test_what_the_library_reads_we_read_alike(content: str) -> None:
         ours = list(compose(text))
     except (yaml.YAMLError, ValueError):
         return
-    if not any(composed.problems for composed in ours):
+    if not any(composed.problems for composed in ours) and _has_text_keys(expected):
         assert [_plain(composed.value) for composed in ours] == [_plain(value) for value in expected]
 
 
+def _has_text_keys(value: Any) -> bool:
+    """Whether all keys are text: two others may be one to PyYAML, and are never one to us."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _has_text_keys(item) for key, item in value.items())
+    return not isinstance(value, list) or all(map(_has_text_keys, value))
+
+
 def _plain(value: Any) -> Any:
-    """Without what differs by intention: keys are strings, and there are neither dates nor base 60."""
+    """Without what differs by intention: there are neither dates nor base 60."""
     if isinstance(value, dict):
         return {len(value): sorted(map(repr, map(_plain, value.values())))}
     if isinstance(value, list):

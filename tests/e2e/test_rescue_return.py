@@ -162,7 +162,7 @@ def test_when_all_are_ejected(
     setting: Setting,
     tmp_path: Path,
 ) -> None:
-    """The client fails at once, or who returns soonest is asked all the same, unless that has forbidden it."""
+    """The client fails at once, or who is back soonest is asked all the same, unless it has forbidden that."""
     fallback = EJECTED if primary is EJECTED else HELD
     spec = {"allEjected": all_ejected}
     mesh = Mesh(primary=primary, fallback=fallback, threshold=1, ejection="60s", spec=spec)

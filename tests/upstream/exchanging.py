@@ -4,13 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llm_fallback.config.routes import (
-    Action,
-    Destination,
-    Route,
-    RouteDestination,
-    VirtualHost,
-)
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Action, Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.events import Handled
 from llm_fallback.retry import Failure

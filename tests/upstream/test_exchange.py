@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
     Cors,
-    Destination,
     DirectResponse,
     HeaderOperations,
     Headers,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from llm_fallback.balancing import hash_key
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
     Cors,
-    Destination,
     Fault,
     HeaderOperations,
     Headers,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from llm_fallback.config.destination import Destination as Destination
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import RescuePolicy
 
 

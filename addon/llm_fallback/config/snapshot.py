@@ -46,7 +46,7 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
-    """What a request to an LLM provider's host needs; `by_rule` replaces `default` for rules of an LLMRoute."""
+    """What a request to a provider's host needs; `by_rule` replaces `default` for rules of an LLMRoute."""
 
     name: str
     path: str | None = None
@@ -188,8 +188,8 @@ class Service:
 class Snapshot:
     """Everything that requests need to know.
 
-    `virtual_hosts` are the managed hosts by name, `wildcards` by suffix: `.example.com` for `*.example.com`, and the
-    empty one for `*`.
+    `virtual_hosts` are the managed hosts by name, `wildcards` by suffix: `.example.com` for `*.example.com`,
+    and the empty one for `*`.
     """
 
     services: Mapping[str, Service] = field(default_factory=dict)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from llm_fallback import local_replies
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import AllEjected, RescuePolicy
-from llm_fallback.config.routes import Destination, RouteDestination
+from llm_fallback.config.routes import RouteDestination
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw

@@ -5,12 +5,12 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from llm_fallback.config.compile.conditions import pattern, string_match
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
     DEFAULT_RETRIES,
     NO_HEADERS,
     Action,
     Cors,
-    Destination,
     DirectResponse,
     Fault,
     HeaderOperations,

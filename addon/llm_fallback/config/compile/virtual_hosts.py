@@ -7,8 +7,9 @@ from llm_fallback.config.collection import Collection
 from llm_fallback.config.compile.actions import action, cors, fault, headers, mirrors, retries, rewrite
 from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.compile.rescue import Policies
+from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import RescuePolicy
-from llm_fallback.config.routes import Destination, Match, Route, RouteDestination, VirtualHost
+from llm_fallback.config.routes import Match, Route, RouteDestination, VirtualHost
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
 from llm_fallback.resources.llmfallbackpolicy import TargetKind
