@@ -162,7 +162,7 @@ def test_when_all_are_ejected(
     setting: Setting,
     tmp_path: Path,
 ) -> None:
-    """The client fails at once, or who is back soonest is asked all the same, unless it has forbidden that."""
+    """The client fails at once, or who is back soonest is asked all the same, if that allows it."""
     fallback = EJECTED if primary is EJECTED else HELD
     spec = {"allEjected": all_ejected}
     mesh = Mesh(primary=primary, fallback=fallback, threshold=1, ejection="60s", spec=spec)

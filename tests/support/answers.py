@@ -131,21 +131,22 @@ _CALL_BEGINS = (
 )
 
 
+_WHOLE_CALL = completion(_call('{"city": "Berlin"}', id="call_1", type="function"), "tool_calls")
+_HALF_A_CALL = _WHOLE_CALL.partition(b"lin")[0]
+
+
 async def cut_tool_call(exchange: Exchange) -> None:
     """Close the connection in the middle of a tool call's arguments."""
     if wants_stream(exchange):
         await exchange.send(SSE_HEAD + b"".join(map(chunk, _CALL_BEGINS)))
     else:
-        body = completion(_call('{"city": "Berlin"}', id="call_1", type="function"), "tool_calls")
-        await exchange.send(head(200, (JSON_TYPE, ("content-length", str(len(body))))) + body[:-60])
+        length = ("content-length", str(len(_WHOLE_CALL)))
+        await exchange.send(head(200, (JSON_TYPE, length)) + _HALF_A_CALL)
     exchange.close()
 
 
-broken_tool_call = serve(
-    completion(_call('{"city": "Ber', id="call_1", type="function"), "tool_calls"),
-    [*_CALL_BEGINS, delta({}, "tool_calls"), DONE],
-)
-"""A complete answer whose tool call has half an argument."""
+broken_tool_call = serve(_HALF_A_CALL, [*_CALL_BEGINS, delta({}, "tool_calls"), DONE])
+"""An answer that is complete to HTTP, and ends in the middle of a tool call's arguments."""
 
 
 async def _begin(exchange: Exchange) -> None:

@@ -22,7 +22,7 @@ class AllEjected(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds that an attempt may take to its response headers, to its first token, and between two tokens."""
+    """Seconds that an attempt may take to its headers, to its first token, and between two tokens."""
 
     response_headers_s: float = 300.0
     first_token_s: float = 180.0
@@ -56,9 +56,9 @@ class Link:
 class RescuePolicy:
     """How the requests of a rule are rescued.
 
-    `failures` are words of Envoy's `retry_on` and of this policy's, `codes` statuses. `unless_slower_than_s`: a
-    failure that took longer is passed on. `max_retry_after_s` bounds what a provider may ask for; 0 ignores it.
-    `max_request_bytes`: larger requests are sent and not rescued. `header_prefix` None: no headers of ours.
+    `failures` are words of Envoy's `retry_on` and of this policy's, `codes` statuses. `unless_slower_than_s`:
+    a failure that took longer is passed on. `max_retry_after_s` bounds what a provider may ask for; 0 ignores
+    it. `max_request_bytes`: larger requests are sent and not rescued. `header_prefix` None: no headers of ours.
     """
 
     name: str

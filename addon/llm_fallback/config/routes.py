@@ -65,7 +65,8 @@ class Match:
 class HeaderOperations:
     """What happens to headers: removals first, then `set` replaces and `add` appends (Envoy's order).
 
-    A name of `:authority` or `host` among requests' stands for the authority. Values may be keys: not in `repr`.
+    A name of `:authority` or `host` among requests' stands for the authority. Values may be keys, and are not
+    in `repr`.
     """
 
     set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -100,8 +101,8 @@ class Rewrite:
 class Retries:
     """Up to `attempts` retries on the conditions in `retry_on` and the statuses in `codes`.
 
-    `per_try_timeout_s` None: none of its own. The back-off before retry n is up to `backoff_s` x (2^n - 1), at
-    most ten times `backoff_s`. `avoid_tried`: prefer endpoints that have not been tried.
+    `per_try_timeout_s` None: none of its own. The back-off before retry n is up to `backoff_s` x (2^n - 1),
+    at most ten times `backoff_s`. `avoid_tried`: prefer endpoints that have not been tried.
     """
 
     attempts: int
@@ -130,7 +131,8 @@ class Fault:
 class Redirect:
     """An answer that sends the client elsewhere; None keeps that part of the URL.
 
-    `port` None is the one that the scheme implies; with `from_request_port` it is the one that the client called.
+    `port` None is the one that the scheme implies; with `from_request_port` it is the one that the client
+    called.
     """
 
     code: int = 301
@@ -189,8 +191,8 @@ type Action = tuple[RouteDestination, ...] | Redirect | DirectResponse
 class Route:
     """One rule; `matches` are alternatives, and none means every request.
 
-    `source` says where it was written. `llm_rule` names the LLMRoute's rule, which providers' settings may depend on.
-    `timeout_s` spans all attempts.
+    `source` says where it was written. `llm_rule` names the LLMRoute's rule, which providers' settings may
+    depend on. `timeout_s` spans all attempts.
     """
 
     name: str
