@@ -24,7 +24,7 @@ from tests.parity.model import compare_histories  # noqa: E402
 from tests.parity.players import NotStartedError  # noqa: E402
 from tests.parity.scenario import Record, Scenario  # noqa: E402
 from tests.parity.scenarios import SCENARIOS  # noqa: E402
-from tests.parity.suite import Result, play_envoy, run  # noqa: E402
+from tests.parity.suite import Result, play_envoy, run, unseen  # noqa: E402
 from tests.support.certificates import Authority  # noqa: E402
 from tests.support.proxy import Setting  # noqa: E402
 
@@ -55,7 +55,7 @@ def chosen(asked: argparse.Namespace) -> list[Scenario]:
     if asked.scenario:
         everything = [scenario for path in asked.scenario for scenario in scenarios_in(path)]
     else:
-        everything = [*SCENARIOS, *histories(asked.histories, first_seed=asked.seed)]
+        everything = [*SCENARIOS, *unseen(), *histories(asked.histories, first_seed=asked.seed)]
     return [s for s in everything if not asked.name or any(part in s.name for part in asked.name)]
 
 

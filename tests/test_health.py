@@ -7,7 +7,7 @@ import pytest
 from llm_fallback.config.snapshot import ConnectionPool, Target
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.health import Health
-from llm_fallback.outlier import Endpoint, Outcome, OutlierPolicy
+from llm_fallback.outlier import Endpoint, Outcome, OutlierPolicy, Reason, State
 
 POLICY = OutlierPolicy(consecutive_5xx=1, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=100)
 A1, A2, A3, B1 = (Endpoint(address, 443) for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1"))
@@ -192,3 +192,36 @@ def test_endpoints_that_dns_took_away_are_forgotten() -> None:
     assert health.is_ejected(A, A1) is False
     assert health.next_return is None
     health.keep_only(UNWATCHED, [])
+
+
+def test_the_state_of_an_endpoint_from_failure_to_return() -> None:
+    """What counts against it, why it is out and since when and until when, and that it begins anew."""
+    health = health_of(replace(A, outlier=replace(POLICY, consecutive_5xx=2)))
+    clean = dict.fromkeys(Reason, 0)
+    assert health.state(A, A1, now=0.0) == State(None, None, None, 0, clean)
+
+    health.record(A, A1, FAILURE, total=1, now=0.5)
+    counted = {**clean, Reason.CONSECUTIVE_5XX: 1}
+    assert health.state(A, A1, now=0.6) == State(None, None, None, 0, counted)
+
+    health.record(A, A1, FAILURE, total=1, now=1.5)
+    assert health.state(A, A1, now=1.6) == State(Reason.CONSECUTIVE_5XX, 1.5, 12.0, 1, clean)
+
+    health.advance(12.0)
+    assert health.state(A, A1, now=12.5) == State(None, None, None, 1, clean)
+    assert health.state(A, A1, now=20.0) == State(None, None, None, 0, clean)
+
+
+def test_a_state_is_of_its_moment() -> None:
+    """What happens later does not change it."""
+    health = health_of(replace(A, outlier=replace(POLICY, consecutive_5xx=3)))
+    before = health.state(A, A1, now=0.0)
+
+    health.record(A, A1, FAILURE, total=1, now=0.5)
+
+    assert before
+    assert before.in_a_row[Reason.CONSECUTIVE_5XX] == 0
+
+
+def test_without_outlier_detection_there_is_no_state() -> None:
+    assert health_of(UNWATCHED).state(UNWATCHED, UNWATCHED.endpoints[0], now=0.0) is None

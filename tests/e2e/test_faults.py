@@ -28,6 +28,7 @@ from tests.support.provider import (
     respond,
 )
 from tests.support.proxy import Proxy, Setting
+from tests.support.unreachable import full_backlog
 
 FALLBACK = "fallback.test"
 FALLBACK_BODY = b'{"from": "the fallback"}'
@@ -349,13 +350,3 @@ def test_providers_that_do_not_let_anybody_connect(
         second = [ask(proxy, f"http://{host.name}") for host in hosts]
     assert [(a.status, a.body.decode()) for a in first] == [(503, NOBODY)] * 2
     assert [a.body for a in second] == [FALLBACK_BODY] * 2
-
-
-def full_backlog(stack: ExitStack) -> socket.socket:
-    """A listener that answers no further handshake: its queue is full, and nobody accepts."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-    for _ in range(4):
-        waiting = stack.enter_context(socket.socket())
-        waiting.settimeout(0)
-        waiting.connect_ex(listener.getsockname())
-    return listener

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.parity.compare import differences
 from tests.parity.driver import Play
+from tests.parity.files import scenarios_in
 from tests.parity.known import KNOWN
 from tests.parity.mesh import documents
 from tests.parity.names import NameServer
@@ -23,6 +24,7 @@ from tests.support.proxy import Setting
 
 PLAYS = 3
 AT_ONCE = 24
+_UNSEEN = Path(__file__).with_name("unseen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Result:
     ours: Record
     differences: tuple[str, ...]
     chances: tuple[str, ...] = ()
+
+
+def unseen() -> list[Scenario]:
+    """The scenarios of people who had not seen ours, from YAML as `docs/parity.md` describes it."""
+    return [scenario for path in sorted(_UNSEEN.glob("*.yaml")) for scenario in scenarios_in(path)]
 
 
 def run(scenarios: Sequence[Scenario], folder: Path, setting: Setting) -> dict[str, Result]:

@@ -46,7 +46,8 @@ class Case:
 
 def case(behaviour: Behaviour | None, *, requests: int = 1, at_once: int = 1, **settings: Any) -> Case:
     """The outlier detection and the connection pool go into the DestinationRule, the rest into the route."""
-    policy = {name: settings.pop(name) for name in ("outlierDetection", "connectionPool") if name in settings}
+    names = {"outlierDetection", "connectionPool"} & settings.keys()
+    policy = {name: settings.pop(name) for name in names}
     return Case(behaviour, settings, policy, requests, at_once)
 
 

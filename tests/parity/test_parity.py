@@ -8,11 +8,12 @@ from tests.parity.compare import describe
 from tests.parity.histories import histories
 from tests.parity.known import KNOWN
 from tests.parity.scenarios import SCENARIOS
-from tests.parity.suite import Result, run
+from tests.parity.suite import Result, run, unseen
 from tests.support.proxy import ROOT, Setting
 
 HISTORIES = int(os.environ.get("PARITY_HISTORIES", "24"))
-ALL = {scenario.name: scenario for scenario in (*SCENARIOS, *histories(HISTORIES))}
+UNSEEN = unseen()
+ALL = {scenario.name: scenario for scenario in (*SCENARIOS, *UNSEEN, *histories(HISTORIES))}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def test_known_differences_are_documented() -> None:
 
 
 def test_scenario_names_are_distinct() -> None:
-    assert len(ALL) == len(SCENARIOS) + HISTORIES
+    assert len(ALL) == len(SCENARIOS) + len(UNSEEN) + HISTORIES
 
 
 def test_histories_are_reproducible() -> None:

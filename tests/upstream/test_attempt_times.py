@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from llm_fallback.events import PER_TRY_TIMEOUT
 from llm_fallback.local_replies import REQUEST_TIMEOUT, Flag
 from llm_fallback.outlier import OutlierPolicy
 from llm_fallback.retry import Failure
@@ -63,6 +64,7 @@ def test_the_routes_timeout_spans_all_attempts() -> None:
     assert result == REQUEST_TIMEOUT
     assert [sent.at for sent in world.sent] == [0.0, 0.5, 1.0]
     assert [round(each.duration_s, 2) for each in made.made] == [0.5, 0.5, 0.25]
+    assert [each.failure for each in made.made] == [PER_TRY_TIMEOUT, PER_TRY_TIMEOUT, "timeout"]
     assert made.flags == ()
 
 

@@ -101,6 +101,8 @@ def test_every_attempt_is_told_and_numbered() -> None:
     assert [len(sent.outgoing.headers) for sent in world.sent] == [2, 2, 2]
     assert [told for told, _, _ in world.announced] == [sent.outgoing for sent in world.sent]
     assert [each.result for each in made.made] == ["503", "connect-failure (as scripted)", "200"]
+    told = [(each.target, each.status, each.failure) for each in made.made]
+    assert told == [("a.com:80", 503, None), ("a.com:80", None, "connect-failure"), ("a.com:80", 200, None)]
 
 
 def test_answers_that_are_not_passed_on_are_let_go() -> None:

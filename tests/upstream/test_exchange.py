@@ -239,7 +239,7 @@ def test_what_is_said_of_an_exchange() -> None:
     event = story.events[0]
     assert story.world.events == [event]
     assert event.duration_s == pytest.approx(0.5, abs=0.001)
-    assert event.attempts == (Attempted("a.com", "a.com:80", "200", event.attempts[0].duration_s),)
+    assert event.attempts == (Attempted("a.com:80", "a.com:80", "200", event.attempts[0].duration_s, 200),)
     assert event == Handled(
         "POST", "a.com", "chat", "a.com:80", None, event.attempts, 200, (), event.duration_s,
         "vs.yaml:8 VirtualService/vs",

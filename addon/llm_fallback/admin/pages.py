@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -27,21 +27,28 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_NOT_FROM = web.AppKey[Collection[int]]("not_from")
+
 type _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 type _Page = Callable[["Shown", Mapping[str, str]], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What there is to show; `status` says how the targets are now."""
+    """What there is to show; `status` says how the targets are now.
+
+    `not_from` are ports of this machine from which nobody may look.
+    """
 
     metrics: Metrics
     status: Callable[[], Iterable[TargetStatus]]
+    not_from: Collection[int] = ()
 
 
 def application(shown: Shown) -> web.Application:
     """The application with all pages, for clients that address this machine as such."""
     made = web.Application(middlewares=[_guard])
+    made[_NOT_FROM] = shown.not_from
     made.on_response_prepare.append(_add_headers)
     for path, (page, _) in _PAGES.items():
         made.router.add_get(path, _handler(page, shown))  # HEAD as well
@@ -57,7 +64,12 @@ def _handler(page: _Page, shown: Shown) -> _Handler:
 
 @web.middleware
 async def _guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Refuse web pages whose name has been made to lead here, and turn what goes wrong into an answer."""
+    """Refuse who comes from elsewhere after all, and turn what goes wrong into an answer.
+
+    That is web pages whose name has been made to lead here, and clients of the proxy, which may be anybody.
+    """
+    if _port_of(request) in request.app[_NOT_FROM]:
+        return _text("the admin page is not shown through the proxy\n", status=403)
     if not _is_loopback(request.headers.getall("Host", [])):
         return _text("the Host header has to name this machine: localhost, 127.0.0.1 or [::1]\n", status=403)
     try:
@@ -73,6 +85,11 @@ async def _guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+
+
+def _port_of(request: web.Request) -> int | None:
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return peer[1] if peer else None
 
 
 def _is_loopback(hosts: list[str]) -> bool:

@@ -116,7 +116,7 @@ def _timeout_s(asked: Asked, target: Target, outgoing: Outgoing) -> float | None
     if rescue is None:
         return try_timeout_s(route.retries, route.timeout_s)
     left = rescue.deadline_s if route.timeout_s is None else min(rescue.deadline_s, route.timeout_s)
-    return try_timeout_s(retries_at(target, route.retries, rescue, outgoing.body), left)
+    return try_timeout_s(retries_at(len(target.endpoints), route.retries, rescue, outgoing.body), left)
 
 
 def _order(routed: Routed, chain: tuple[Target, ...]) -> tuple[Target, ...]:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from llm_fallback.admin import Address, BadAddressError, Listener, Shown, address_of, application
 from llm_fallback.config import Snapshot
@@ -42,6 +43,7 @@ class LLMFallback:
         self._metrics = Metrics()
         self._admin_address: Address | None = None
         self._admin: Listener | None = None
+        self._to_admin_page: set[int] = set()
         self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
         self._uninstall: list[Callable[[], None]] = []
@@ -98,9 +100,7 @@ class LLMFallback:
             if "llm_watch" in updated:
                 self._reloader.watch(is_on=_is_true("llm_watch", ctx.options.llm_watch))
             if "llm_admin" in updated:
-                self._admin_address = _address(ctx.options.llm_admin)
-                if self._is_running:
-                    self._listen()
+                self._show_admin_page_at(_address(ctx.options.llm_admin))
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -158,6 +158,17 @@ class LLMFallback:
             server.tls = False  # or mitmproxy connects now to learn what the host's TLS is like
             self._tls_ended_here.add(data.context.client)
 
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """Note who might come to the admin page through the proxy, whose clients may be anybody."""
+        peer, own = data.server.peername, data.server.sockname
+        if self._admin and peer and own and peer[1] == self._admin.address.port:
+            self._to_admin_page.add(own[1])
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        """Its port may soon be somebody else's."""
+        if data.server.sockname:
+            self._to_admin_page.discard(data.server.sockname[1])
+
     def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
         held = self._held.get(flow)
@@ -192,12 +203,19 @@ class LLMFallback:
         hosts = [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
         logger.info("managing %s", story.some_of(hosts))
 
+    def _show_admin_page_at(self, address: Address | None) -> None:
+        # The same again comes when mitmproxy takes another value back.
+        is_new = address != self._admin_address or not self._admin
+        self._admin_address = address
+        if self._is_running and is_new:
+            self._listen()
+
     def _listen(self) -> None:
         """Serve the admin page where it is wanted; the proxy does without it if that cannot be."""
         self._stop_listening()
         if self._admin_address is None:
             return
-        shown = Shown(self._metrics, lambda: self._engine.status(self._snapshot))
+        shown = Shown(self._metrics, lambda: self._engine.status(self._snapshot), self._to_admin_page)
         try:
             self._admin = Listener(application(shown), self._admin_address)
         except OSError as error:

@@ -28,7 +28,7 @@ _WITHOUT_BODY = frozenset({204, 205})
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A target, and the request as it is for it.
+    """A target, how many endpoints it has, and the request as it is for it.
 
     With `only`, this endpoint is asked whether it is in rotation or not. `set_cookie` is for its answer.
     """
@@ -38,6 +38,7 @@ class Candidate:
     hash_key: int | None = None
     set_cookie: str | None = None
     only: Endpoint | None = None
+    endpoints: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Leg:
         self._endpoint: Endpoint | None = None
         self._trial: Trial | None = None
         self._succeeded: bool | None = None
-        retries = retries_at(candidate.target, limits.retries, policy, self._outgoing.body)
+        retries = retries_at(candidate.endpoints, limits.retries, policy, self._outgoing.body)
         first_token_s = policy.limits.first_token_s if asks_for_stream(self._outgoing.body) else None
         self._first_token_s = first_token_s
         self._awaits_token = first_token_s is not None and first_token_s == retries.per_try_timeout_s

@@ -159,7 +159,7 @@ class Rescue:
             endpoints = await self._endpoints(candidate.target)
             self._shared.sweep()
             if self._shared.health.is_healthy(candidate.target, endpoints):
-                return candidate
+                return replace(candidate, endpoints=len(endpoints))
             self.reasons.append(f"{candidate.target}: {'ejected' if endpoints else 'no endpoint'}")
             self._skipped.append((candidate, endpoints))
         return None if self.begun or self._running else self._soonest()
