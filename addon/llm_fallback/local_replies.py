@@ -45,6 +45,7 @@ class LocalReply:
     flags: tuple[Flag, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     is_changed_by_rules: bool = True
+    content_type: str = "text/plain"
 
 
 NO_HEALTHY_UPSTREAM = LocalReply(503, "no healthy upstream", (Flag.NO_HEALTHY_UPSTREAM,))
@@ -74,3 +75,14 @@ def failed(failure: Failure, *, retries_done: int) -> LocalReply:
     body = f"upstream connect error or disconnect/reset before headers. {retried}: {reason}"
     overloaded = (("x-envoy-overloaded", "true"),) if failure is Failure.OVERFLOW else ()
     return LocalReply(status, body, (flag,), overloaded)
+
+
+def no_answer(reason: str, error: str = "") -> LocalReply:
+    """The answer when an upstream has said 200 and nothing that is an answer; its own `error` if it named one.
+
+    Nothing of the kind is Envoy's: only a policy looks into answers.
+    """
+    flags = (Flag.UPSTREAM_PROTOCOL_ERROR,)
+    if error:
+        return LocalReply(502, error, flags, content_type="application/json")
+    return LocalReply(502, f"upstream answer is no answer: {reason}", flags)

@@ -33,22 +33,33 @@ async def once(exchange: Exchange) -> None:
     await respond(503 if first else 200)(exchange)
 
 
+class Occupied:
+    """A behaviour that never answers, and says when it has a request."""
+
+    def __init__(self) -> None:
+        self.is_busy = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Keep it."""
+        self.is_busy.set()
+        await exchange.hung_up()
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A host: who answers there, what the mesh is told about it, and how many requests it gets at once."""
+    """A host: who answers there, what the mesh is told about it, and how many requests it gets."""
 
     behaviour: Behaviour | None
     route: Mapping[str, Any]
     policy: Mapping[str, Any]
     requests: int = 1
-    at_once: int = 1
 
 
-def case(behaviour: Behaviour | None, *, requests: int = 1, at_once: int = 1, **settings: Any) -> Case:
+def case(behaviour: Behaviour | None, *, requests: int = 1, **settings: Any) -> Case:
     """The outlier detection and the connection pool go into the DestinationRule, the rest into the route."""
     names = {"outlierDetection", "connectionPool"} & settings.keys()
     policy = {name: settings.pop(name) for name in names}
-    return Case(behaviour, settings, policy, requests, at_once)
+    return Case(behaviour, settings, policy, requests)
 
 
 CASES = {
@@ -75,9 +86,8 @@ CASES = {
         },
     ),
     "full": case(
-        hang,
+        Occupied(),
         timeout="1s",
-        at_once=3,
         connectionPool={"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}},
     ),
 }
@@ -170,12 +180,16 @@ async def play(player: CountingEnvoy | CountingAddon, cluster: Any) -> Told:
 
 
 async def ask(client: httpx.AsyncClient, name: str) -> list[int]:
-    """The statuses of the requests to a host."""
-    found: list[int] = []
-    for _ in range(CASES[name].requests):
-        asked = (client.get(f"http://{name}.test/") for _ in range(CASES[name].at_once))
-        found += sorted(answer.status_code for answer in await asyncio.gather(*asked))
-    return found
+    """The statuses of the requests to a host; while one occupies it, two more come."""
+    behaviour = CASES[name].behaviour
+    if isinstance(behaviour, Occupied):
+        behaviour.is_busy.clear()
+        first = asyncio.create_task(client.get(f"http://{name}.test/"))
+        await behaviour.is_busy.wait()
+        others = (client.get(f"http://{name}.test/") for _ in range(2))
+        answers = await asyncio.gather(first, *others)
+        return sorted(answer.status_code for answer in answers)
+    return [(await client.get(f"http://{name}.test/")).status_code for _ in range(CASES[name].requests)]
 
 
 def lines_of(text: str, cluster: str) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,8 @@ class AnswerGate:
         self._tool_calls: dict[str, list[str]] = defaultdict(list)
         self.has_progressed = False
         """Whether the last piece of a stream said something; comments, pings and empty deltas do not."""
+        self.error = ""
+        """What an error said, as JSON."""
 
     def feed(self, piece: bytes) -> Verdict:
         """Take a piece; what is known now."""
@@ -74,7 +76,10 @@ class AnswerGate:
             return self._counted(Verdict.CUT)
         if self.is_stream:
             return self._end_of_events()
-        return self._judged(completions.of_answer(b"".join(self._body))) if self._is_json else Verdict.GOOD
+        if not self._is_json:
+            return Verdict.GOOD
+        whole = b"".join(self._body)
+        return self._judged(completions.of_answer(whole), whole.decode(errors="replace"))
 
     def _feed_events(self, piece: bytes) -> Verdict:
         for event in self._parser.feed(piece):
@@ -87,7 +92,7 @@ class AnswerGate:
         said = completions.of_event(event)
         self.has_progressed = self.has_progressed or bool(said)
         if said & (Said.ERROR | Said.INVALID):
-            return self._judged(said)
+            return self._judged(said, event.data)
         self._has_content = self._has_content or bool(said & Said.CONTENT)
         self._has_end = self._has_end or bool(said & (Said.STOP | Said.END))
         if self._holds_all:
@@ -115,8 +120,9 @@ class AnswerGate:
             return self._counted(Verdict.CUT)
         return Verdict.GOOD
 
-    def _judged(self, said: Said) -> Verdict:
+    def _judged(self, said: Said, text: str) -> Verdict:
         if said & Said.ERROR:
+            self.error = text
             return self._counted(Verdict.ERROR)
         if said & Said.INVALID:
             return self._counted(Verdict.INVALID)

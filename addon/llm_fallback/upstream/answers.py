@@ -54,7 +54,7 @@ def local_pieces(reply: LocalReply, changes: "Changes | None" = None) -> list[Pi
     body = reply.body.encode("utf-8", "surrogateescape")
     headers = [*reply.headers, ("content-length", str(len(body)))]
     if body:
-        headers.append(("content-type", "text/plain"))
+        headers.append(("content-type", reply.content_type))
     changed = changes.apply(tuple(headers)) if changes else tuple(headers)
     head = Head(
         reply.status,

@@ -202,7 +202,7 @@ class Leg:
             if verdict is Verdict.GOOD:
                 return self._commit(answer, held, gate)
             if verdict is not Verdict.PENDING:
-                return self._lost(answer, verdict, held, gate, Outcome(500))
+                return self._lost(answer, verdict, gate, Outcome(500))
             try:
                 piece = await self._read(answer, limit)
             except TimeoutError:
@@ -211,7 +211,7 @@ class Leg:
                 verdict = gate.end(is_cut=True)
                 if verdict is Verdict.GOOD:
                     return Committed(self, answer, tuple(held), gate)
-                return self._lost(answer, verdict, held, gate, Outcome(503, local_origin=True))
+                return self._lost(answer, verdict, gate, Outcome(503, local_origin=True))
 
     async def _read(self, answer: Answered, limit: float) -> bytes:
         until = limit if self._deadline is None else min(limit, self._deadline)
@@ -223,13 +223,14 @@ class Leg:
         self._succeeded = True
         return Committed(self, answer, tuple(held), gate)
 
-    def _lost(
-        self, answer: Answered, verdict: Verdict, held: list[bytes], gate: AnswerGate, outcome: Outcome
-    ) -> Lost:
+    def _lost(self, answer: Answered, verdict: Verdict, gate: AnswerGate, outcome: Outcome) -> Lost:
+        """An answer that is none: nothing of it has reached the client, so an error of ours can stand for it."""
         self.attempts.charge(answer.endpoint, outcome)
+        answer.response.release()
         self._succeeded = False
-        otherwise = Committed(self, answer, tuple(held), gate, is_charged=True)
-        return Lost(self, str(verdict), is_covered=True, otherwise=otherwise)
+        if verdict is Verdict.CUT:
+            return Lost(self, str(verdict), True, local_replies.failed(Failure.RESET, retries_done=0))
+        return Lost(self, str(verdict), True, local_replies.no_answer(str(verdict), gate.error))
 
     def _lost_in_silence(self, answer: Answered, *, has_begun: bool) -> Lost:
         """Nothing came in time: no first token or, of an answer that is held as a whole, no other."""
