@@ -78,7 +78,7 @@ def failed(failure: Failure, *, retries_done: int) -> LocalReply:
 
 
 def no_answer(reason: str, error: str = "") -> LocalReply:
-    """The answer when an upstream has said 200 and nothing that is an answer; its own `error` if it named one.
+    """The answer when an upstream has said 200 and nothing that is an answer; its own `error` if it has one.
 
     Nothing of the kind is Envoy's: only a policy looks into answers.
     """

@@ -4,12 +4,15 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from llm_fallback.admin import Shown, application
+from llm_fallback.config.findings import Code, Finding
+from llm_fallback.config.in_force import Configuration, Sources
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted, Handled
 from llm_fallback.metrics import Metrics
@@ -24,6 +27,8 @@ STATUSES = (
     TargetStatus(A, (EndpointStatus(E1, 3, OUT), EndpointStatus(E2, 1, None, 9.0, active_requests=1))),
     TargetStatus(LOGICAL, (EndpointStatus(LOGICAL.endpoints[0]),)),
 )
+BAD_EDIT = Finding("a.yaml", 3, "LLMProvider/a", "spec.host", "is wrong", "", Code.INVALID_VALUE)
+CONFIGURATION = Configuration(Sources((Path("a.yaml"),), {"app": "sleep"}), 12.5, (BAD_EDIT,))
 ALWAYS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -50,7 +55,8 @@ def ask(
     metrics.take(Handled("POST", "a.com", "r", "a.com:80", None, (attempt,), 503, (), 0.1))
 
     async def play() -> tuple[ClientResponse, str]:
-        async with TestClient(TestServer(application(shown or Shown(metrics, statuses)))) as client:
+        pages = application(shown or Shown(metrics, statuses, lambda: CONFIGURATION))
+        async with TestClient(TestServer(pages)) as client:
             response = await client.request(method, path, headers={"Host": host}, allow_redirects=False)
             return response, await response.text()
 
@@ -61,6 +67,7 @@ def ask(
     ("path", "status", "media", "part"),
     [
         ("/ready", 200, "text/plain", "LIVE\n"),
+        ("/configuration", 200, "application/json", "a.yaml:3: LLMProvider/a: spec.host: is wrong"),
         ("/", 200, "text/plain", "  /stats/prometheus: "),
         ("/stats", 200, "text/plain", "cluster.outbound|80||a.com.upstream_rq_503: 1\n"),
         ("/stats?format=prometheus", 200, "text/plain", "# TYPE istio_requests_total counter\n"),
@@ -130,7 +137,7 @@ def test_the_host_has_to_be_this_machine(host: str, status: int) -> None:
 def test_a_defect_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     """And a line in the log, without what the error says."""
     with caplog.at_level(logging.DEBUG):
-        response, text = ask("/stats", shown=Shown(Metrics(), broken))
+        response, text = ask("/stats", shown=Shown(Metrics(), broken, lambda: CONFIGURATION))
 
     assert (response.status, text) == (500, "llm-fallback failed to make this page; its log says why\n")
     assert "the admin page /stats failed: RuntimeError" in caplog.text
@@ -157,3 +164,17 @@ def test_health_in_text() -> None:
     _, text = ask("/clusters")
     flags = [line.rpartition("::")[2] for line in text.splitlines() if "::health_flags::" in line]
     assert flags == ["/failed_outlier_check", "/failed_eds_health", "healthy"]
+
+
+def test_a_bad_edit_is_told() -> None:
+    """The configuration in force is the one before, and this is why."""
+    _, text = ask("/configuration")
+
+    told = json.loads(text)
+    assert told["findings"] == [{"severity": "error", "text": str(BAD_EDIT)}]
+    assert (told["is_current"], told["loaded_at"], told["sources"], told["workload"]) == (
+        False,
+        12.5,
+        ["a.yaml"],
+        {"app": "sleep"},
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from llm_fallback.config import Severity, Snapshot
-from llm_fallback.mitm.reload import BadConfigurationError, Configuration, Reloader, Sources
+from llm_fallback.config.in_force import Configuration, Sources
+from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from tests.support.mesh import Host, write_mesh
 
 DEADLINE_S = 30.0

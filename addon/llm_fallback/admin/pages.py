@@ -12,6 +12,7 @@ import re2
 from aiohttp import web
 
 from llm_fallback.admin import clusters
+from llm_fallback.config.in_force import Configuration
 from llm_fallback.metrics import CONTENT_TYPE, Metrics, prometheus, stats, stats_text
 from llm_fallback.resources.stringmatch import compile_regex
 from llm_fallback.status import TargetStatus
@@ -42,6 +43,7 @@ class Shown:
 
     metrics: Metrics
     status: Callable[[], Iterable[TargetStatus]]
+    configuration: Callable[[], Configuration]
     not_from: Collection[int] = ()
 
 
@@ -134,6 +136,18 @@ async def _clusters(shown: Shown, query: Mapping[str, str]) -> web.Response:
     return _text(clusters.as_text(shown.metrics, shown.status()))
 
 
+async def _configuration(shown: Shown, _: Mapping[str, str]) -> web.Response:
+    known = shown.configuration()
+    found = {
+        "sources": [str(path) for path in known.sources.paths],
+        "workload": None if known.sources.workload is None else dict(known.sources.workload),
+        "loaded_at": known.loaded_at,
+        "is_current": known.is_current,
+        "findings": [{"severity": str(finding.severity), "text": str(finding)} for finding in known.findings],
+    }
+    return web.Response(text=json.dumps(found, indent=1), content_type="application/json")
+
+
 async def _home(_: Shown, __: Mapping[str, str]) -> web.Response:
     return _text(_list())
 
@@ -149,6 +163,7 @@ def _list() -> str:
 _PAGES: Mapping[str, tuple[_Page, str]] = {
     "/": (_home, "this list"),
     "/clusters": (_clusters, "targets and their endpoints; ?format=json"),
+    "/configuration": (_configuration, "what was read and when, and what was wrong with the last edit; JSON"),
     "/ready": (_ready, "LIVE while the proxy runs"),
     "/stats": (_stats, "metrics by Envoy's names; ?filter=REGEX, ?usedonly, ?format=prometheus"),
     "/stats/prometheus": (_prometheus, "metrics for Prometheus"),

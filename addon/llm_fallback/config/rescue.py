@@ -58,7 +58,8 @@ class RescuePolicy:
 
     `failures` are words of Envoy's `retry_on` and of this policy's, `codes` statuses. `unless_slower_than_s`:
     a failure that took longer is passed on. `max_retry_after_s` bounds what a provider may ask for; 0 ignores
-    it. `max_request_bytes`: larger requests are sent and not rescued. `header_prefix` None: no headers of ours.
+    it. `max_request_bytes`: larger requests are sent and not rescued. `header_prefix` None: no headers of
+    ours.
     """
 
     name: str

@@ -17,12 +17,14 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from llm_fallback.admin import Address, BadAddressError, Listener, Shown, address_of, application
 from llm_fallback.config import Snapshot
+from llm_fallback.config.in_force import Configuration, Sources
+from llm_fallback.config.workload import parse_labels
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
 from llm_fallback.mitm import flows, hangup, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
-from llm_fallback.mitm.reload import BadConfigurationError, Configuration, Reloader, Sources
+from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.engine import Engine
 
@@ -192,7 +194,11 @@ class LLMFallback:
     def _configure(self, places: str, workload: str) -> None:
         paths = tuple(Path(place.strip()).expanduser() for place in places.split(",") if place.strip())
         try:
-            self._reloader.switch_to(Sources(paths, _labels(workload)))
+            labels = parse_labels(workload)
+        except ValueError as error:
+            raise exceptions.OptionsError(f"llm_workload: {error}") from None
+        try:
+            self._reloader.switch_to(Sources(paths, labels))
         except BadConfigurationError as error:
             raise exceptions.OptionsError(str(error)) from None
 
@@ -215,7 +221,12 @@ class LLMFallback:
         self._stop_listening()
         if self._admin_address is None:
             return
-        shown = Shown(self._metrics, lambda: self._engine.status(self._snapshot), self._to_admin_page)
+        shown = Shown(
+            self._metrics,
+            lambda: self._engine.status(self._snapshot),
+            lambda: self.configuration,
+            self._to_admin_page,
+        )
         try:
             self._admin = Listener(application(shown), self._admin_address)
         except OSError as error:
@@ -239,17 +250,6 @@ def _address(text: str) -> Address | None:
         return address_of(text) if text else None
     except BadAddressError as error:
         raise exceptions.OptionsError(f"llm_admin: {error}") from None
-
-
-def _labels(workload: str) -> dict[str, str] | None:
-    if not workload:
-        return None
-    pairs = [part.partition("=") for part in workload.split(",")]
-    if not all(name.strip() and equals for name, equals, _ in pairs):
-        raise exceptions.OptionsError(
-            f"llm_workload: {workload!r} is not a list of labels; write app=sleep,version=v1"
-        )
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _is_true(option: str, value: str) -> bool:

@@ -7,37 +7,15 @@ no two overlap and the newest files win.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from llm_fallback.config import Finding, Loaded, Severity, Snapshot, load, watch
+from llm_fallback.config.in_force import Configuration, Sources
 
 logger = logging.getLogger("llm-fallback")
 
 _LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where a configuration comes from; `workload` are the labels of the one that the proxy stands for."""
-
-    paths: tuple[Path, ...] = ()
-    workload: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Which configuration is in force, and what came of the last attempt to load one.
-
-    `loaded_at` is the wall time, in seconds, at which the one in force was read; None before the first. The
-    `findings` are those of the last attempt. With `is_current` False that had errors, and replaced nothing.
-    """
-
-    sources: Sources = Sources()
-    loaded_at: float | None = None
-    findings: tuple[Finding, ...] = ()
-    is_current: bool = False
 
 
 class BadConfigurationError(Exception):

@@ -224,13 +224,15 @@ class Leg:
         return Committed(self, answer, tuple(held), gate)
 
     def _lost(self, answer: Answered, verdict: Verdict, gate: AnswerGate, outcome: Outcome) -> Lost:
-        """An answer that is none: nothing of it has reached the client, so an error of ours can stand for it."""
+        """An answer that is none; as nothing of it has reached the client, an error can stand for it."""
         self.attempts.charge(answer.endpoint, outcome)
         answer.response.release()
         self._succeeded = False
         if verdict is Verdict.CUT:
-            return Lost(self, str(verdict), True, local_replies.failed(Failure.RESET, retries_done=0))
-        return Lost(self, str(verdict), True, local_replies.no_answer(str(verdict), gate.error))
+            reply = local_replies.failed(Failure.RESET, retries_done=0)
+        else:
+            reply = local_replies.no_answer(str(verdict), gate.error)
+        return Lost(self, str(verdict), is_covered=True, otherwise=reply)
 
     def _lost_in_silence(self, answer: Answered, *, has_begun: bool) -> Lost:
         """Nothing came in time: no first token or, of an answer that is held as a whole, no other."""
