@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from llm_fallback.completions import Said, broken_tool_call, of_answer, of_event, tool_call_pieces
+from llm_fallback.completions import (
+    Said,
+    broken_tool_call,
+    of_answer,
+    of_event,
+    tool_call_arguments,
+    tool_call_pieces,
+)
 from llm_fallback.sse import ServerSentEvent
 
 NOTHING, CONTENT, STOP, END, ERROR, INVALID = (
@@ -168,3 +175,29 @@ def test_pieces_of_tool_calls() -> None:
         False,
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments"),
+    [
+        pytest.param(
+            {"choices": [{"message": {"tool_calls": [{"function": {"arguments": '{"a'}}, "?"]}}, "?"]},
+            ['{"a', ""],
+            id="chat",
+        ),
+        pytest.param(
+            {"output": [{"type": "message"}, {"type": "function_call", "arguments": "{}"}]},
+            ["{}"],
+            id="responses",
+        ),
+        pytest.param({"choices": [{"message": {"tool_calls": None}}]}, [], id="none"),
+        pytest.param(
+            {"choices": [{"message": {"tool_calls": [{"function": {"arguments": {}}}]}}]}, [""], id="no-text"
+        ),
+        pytest.param({"type": "message", "content": [{"type": "tool_use", "input": {}}]}, [], id="anthropic"),
+        pytest.param(["?"], [], id="list"),
+    ],
+)
+def test_arguments_of_tool_calls(value: object, arguments: list[str]) -> None:
+    """All of them, of whatever call; odd ones are not broken."""
+    assert tool_call_arguments(json.dumps(value).encode()) == arguments

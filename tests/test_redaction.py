@@ -50,6 +50,8 @@ from llm_fallback.redaction import (
         "api%5Fkey",
         "k%65y",
         "access%2Dtoken",
+        "X-Goog-IAP-JWT-Assertion",
+        "Sec-WebSocket-Protocol",
     ],
 )
 def test_credentials(name: str) -> None:

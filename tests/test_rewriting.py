@@ -208,6 +208,15 @@ def test_other_credentials_go_nowhere_else() -> None:
     assert outgoing.path == CHAT + "?a=1"
 
 
+def test_a_url_in_a_header_goes_elsewhere_without_its_key() -> None:
+    """As in Referer; the host that the client called gets it as it is."""
+    referer = ("Referer", "http://a.com/page?key=s3cret-6&a=1")
+    original = request(headers=(referer,))
+
+    assert sent(rewrite(original, target_of(QWEN), OWN))["referer"] == "http://a.com/page?a=1"
+    assert referer in rewrite(original, target_of(BARE, "a.com"), BARE).headers
+
+
 tokens = st.text("ABCDEFGHJK", min_size=8, max_size=12).map("s3cret-".__add__)
 credential_headers = st.tuples(
     st.sampled_from(

@@ -96,13 +96,22 @@ def tool_call_pieces(event: ServerSentEvent) -> list[tuple[str, str]]:
         number = choice.get("index", position)
         for place, call in enumerate(_list(_mapping(choice.get("delta")).get("tool_calls"))):
             if isinstance(call, Mapping) and isinstance(function := call.get("function"), Mapping):
-                found.append((f"{number}/{call.get('index', place)}", str(function.get("arguments") or "")))
+                found.append((f"{number}/{call.get('index', place)}", _text(function.get("arguments"))))
     delta = value.get("delta")
     if isinstance(delta, Mapping) and delta.get("type") == "input_json_delta":
-        found.append((str(value.get("index")), str(delta.get("partial_json") or "")))
+        found.append((str(value.get("index")), _text(delta.get("partial_json"))))
     if value.get("type") == "response.function_call_arguments.delta" and isinstance(delta, str):
         found.append((str(value.get("item_id")), delta))
     return found
+
+
+def tool_call_arguments(body: bytes) -> list[str]:
+    """The arguments of the tool calls in an answer in one piece; Anthropic's are no text, never broken."""
+    value = _mapping(_parsed(body))
+    messages = [_mapping(_mapping(choice).get("message")) for choice in _list(value.get("choices"))]
+    calls = [_mapping(call).get("function") for each in messages for call in _list(each.get("tool_calls"))]
+    calls += [item for item in _list(value.get("output")) if _mapping(item).get("type") == "function_call"]
+    return [_text(_mapping(call).get("arguments")) for call in calls]
 
 
 def _of_choices(choices: list[Any], part: str) -> Said:
@@ -164,6 +173,10 @@ def _is_json_lines(body: bytes) -> bool:
     """Whether it is a stream of JSON values, one in each line, by whatever name."""
     lines = body.splitlines()
     return len(lines) > 1 and all(_parsed(line) is not None for line in lines if line.strip())
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _list(value: object) -> list[Any]:

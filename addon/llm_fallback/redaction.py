@@ -8,7 +8,10 @@ from urllib.parse import unquote
 REDACTED = "[redacted]"
 
 _WORDS = frozenset({"auth", "authentication", "cred", "creds", "key", "pwd", "sig", "signature"})
-_PARTS = re.compile(r"apikey|accesskey|authorization|cookie|credential|passw|secret|token(?!s)")
+_PARTS = re.compile(
+    r"apikey|accesskey|authorization|cookie|credential|passw|jwt|secret|token(?!s)"
+    r"|^secwebsocketprotocol$"  # browsers have no other header for a key: OpenAI's clients write it there
+)
 _NO_SECRETS = frozenset({"idempotency-key", "sec-websocket-key"})
 _WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
 _WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of api_key, api-key and apiKey alike

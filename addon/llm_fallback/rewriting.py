@@ -278,6 +278,8 @@ def _headers(headers: Headers, *, with_credentials: bool) -> Headers:
         return with_credentials or not is_credential(name)
 
     kept = tuple((name, value) for name, value in end_to_end(headers) if stays(name))
+    if not with_credentials:  # nor a URL with a key in its query, as in Referer
+        kept = tuple((name, drop_query_credentials(value)) for name, value in kept)
     # Envoy tells upstreams, as the one thing between hops, that trailers may come.
     takes_trailers = any(n.lower() == "te" and v.strip().lower() == "trailers" for n, v in headers)
     return (*kept, ("te", "trailers")) if takes_trailers else kept

@@ -115,3 +115,13 @@ def test_numbers_from_the_environment(load_yaml: Load) -> None:
     assert target.endpoints[0].port == 8443
     assert target.outlier is not None
     assert (target.outlier.consecutive_5xx, target.outlier.interval_s) == (3, 3.0)
+
+
+def test_a_header_that_a_rule_sets_is_never_shown(load_yaml: Load) -> None:
+    """Any may hold a key."""
+    rule = to("b.com").replace("route:", "headers: {request: {set: {x-api-key: '%s3cret'}}}, route:", 1)
+
+    loaded = load_yaml(entry() + virtual_service("b.com", http=rule))
+
+    assert [finding.field for finding in loaded.findings] == ["spec.http[0].headers.request.set.x-api-key"]
+    assert "s3cret" not in " ".join(lines(loaded))

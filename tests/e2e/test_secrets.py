@@ -28,8 +28,9 @@ API_KEY = Secret("the client's api-key header", "client-api-key-92fe")
 X_API_KEY = Secret("the client's x-api-key header", "client-x-api-key-51ac")
 COOKIE = Secret("the client's cookie", "client-session-cookie-6e20")
 QUERY_KEY = Secret("the client's ?api-key=", "client-query-key-c4d8")
+REFERER_KEY = Secret("the client's key in a Referer", "client-referer-key-3f07")
 PROXY_KEY = Secret("the client's Proxy-Authorization", "client-proxy-auth-b00c")
-CLIENTS = (BEARER, API_KEY, X_API_KEY, COOKIE, QUERY_KEY)
+CLIENTS = (BEARER, API_KEY, X_API_KEY, COOKIE, QUERY_KEY, REFERER_KEY)
 ALL = (OWN_KEY, FALLBACK_KEY, *CLIENTS, PROXY_KEY)
 MARKER, IN_HEADER, IN_ANSWER = "marker-in-a-request", "marker-in-a-header", "marker-in-an-answer"
 BODY = json.dumps({"messages": [{"role": "user", "content": MARKER}]})
@@ -40,6 +41,7 @@ HEADERS = {
     "X-API-Key": X_API_KEY.value,
     "Cookie": f"session={COOKIE.value}",
     "Proxy-Authorization": f"Basic {PROXY_KEY.value}",
+    "Referer": f"http://keyed.test/?key={REFERER_KEY.value}&page=1",
     "X-Marker": IN_HEADER,
 }
 QUERY = f"?api-key={QUERY_KEY.value}&api-version=1"
@@ -134,7 +136,7 @@ def test_a_provider_with_a_key(seen: Seen) -> None:
     assert len(seen.keyed.requests) == 2
     for request in seen.keyed.requests:
         assert OWN_KEY.is_bearer_of(request)
-        assert carried(request) == [s.name for s in (OWN_KEY, API_KEY, X_API_KEY, COOKIE, QUERY_KEY)]
+        assert carried(request) == [s.name for s in (OWN_KEY, *CLIENTS) if s is not BEARER]
 
 
 def test_a_provider_without_a_key(seen: Seen) -> None:

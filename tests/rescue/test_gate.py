@@ -122,6 +122,37 @@ def test_answers_in_one_piece(media: str, body: bytes, verdict: Verdict) -> None
     assert [judged(media, body, hold) for hold in Hold] == [verdict, verdict]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "verdict"), [('{"a": 1}', GOOD), ("", GOOD), ('{"a"', CUT)], ids=["json", "none", "broken"]
+)
+def test_tool_calls_in_one_piece(arguments: str, verdict: Verdict) -> None:
+    """Are looked at only in answers that are held whole, as in streams."""
+    function = {"name": "f", "arguments": arguments}
+    body = json.dumps({"choices": [{"message": {"tool_calls": [{"function": function}]}}]}).encode()
+
+    assert (judged(JSON, body, FIRST), judged(JSON, body, WHOLE)) == (GOOD, verdict)
+    assert judged(JSON, body, WHOLE, ignored=frozenset({CUT})) is GOOD
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(b'{"error": "m"}', '{"error": "m"}', id="short"),
+        pytest.param(b'\xef\xbb\xbf{"error": "m"}', '{"error": "m"}', id="byte-order-mark"),
+        pytest.param(json.dumps({"error": "m" * gates.MAX_ERROR_BYTES}).encode(), "", id="too-long"),
+        pytest.param(b'{"error": "\xed\xa0\x80"}', '{"error": "\ufffd\ufffd\ufffd"}', id="half-a-pair"),
+    ],
+)
+def test_what_an_error_said(body: bytes, error: str) -> None:
+    """Text that can be sent, or nothing."""
+    gate = AnswerGate(JSON, FIRST)
+    gate.feed(body)
+
+    assert (gate.end(is_cut=False), gate.error) == (ERROR, error)
+    assert json.loads(gate.error or "{}") == json.loads(error or "{}")
+    gate.error.encode()
+
+
 @pytest.mark.parametrize("media", [SSE, JSON, "text/html"])
 def test_a_cut_before_anything(media: str) -> None:
     """Of whatever type: nobody has seen anything."""

@@ -4,7 +4,13 @@ import random
 
 import pytest
 
+from llm_fallback.outlier import Endpoint
 from llm_fallback.rescue.readmission import Readmission
+from tests.upstream.world import target
+
+A, B = target("a.com", "10.0.0.1", "10.0.0.2"), target("b.com", per_address=True)
+ONE, TWO = A.endpoints
+PLACE = (A.key, ONE)
 
 
 def admits(known: Readmission, *, probation: bool = True, slow_start_s: float = 0.0, now: float = 0.0,
@@ -12,14 +18,14 @@ def admits(known: Readmission, *, probation: bool = True, slow_start_s: float = 
     """Whether a request may go to the endpoint."""
     rng = random.Random()
     rng.random = lambda: draw  # type: ignore[method-assign]
-    return known.admits("e", probation=probation, slow_start_s=slow_start_s, now=now, rng=rng)
+    return known.admits(PLACE, probation=probation, slow_start_s=slow_start_s, now=now, rng=rng)
 
 
 def test_who_was_never_away_is_admitted() -> None:
     """Any number of times."""
     known = Readmission()
 
-    assert (known.begin("e"), admits(known), known.under_way) == (None, True, 0)
+    assert (known.begin(PLACE), admits(known), known.under_way) == (None, True, 0)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +39,13 @@ def test_who_was_never_away_is_admitted() -> None:
 def test_probation(*, succeeded: bool | None, at_once: bool) -> None:
     """One at a time until one has succeeded."""
     known = Readmission()
-    known.returned("e", now=0.0)
+    known.returned(PLACE, now=0.0)
     before = admits(known)
-    trial = known.begin("e")
+    trial = known.begin(PLACE)
     during = admits(known)
     assert trial
     trial.end(succeeded=succeeded)
-    known.begin("e")
+    known.begin(PLACE)
 
     assert (before, during, admits(known)) == (True, False, at_once)
 
@@ -47,8 +53,8 @@ def test_probation(*, succeeded: bool | None, at_once: bool) -> None:
 def test_without_probation_nobody_waits() -> None:
     """Though another policy's trial is under way."""
     known = Readmission()
-    known.returned("e", now=0.0)
-    known.begin("e")
+    known.returned(PLACE, now=0.0)
+    known.begin(PLACE)
 
     assert admits(known, probation=False)
 
@@ -56,10 +62,10 @@ def test_without_probation_nobody_waits() -> None:
 def test_a_trial_belongs_to_its_return() -> None:
     """One that began before the last ejection says nothing of the time after it."""
     known = Readmission()
-    known.returned("e", now=0.0)
-    old = known.begin("e")
-    known.returned("e", now=10.0)
-    new = known.begin("e")
+    known.returned(PLACE, now=0.0)
+    old = known.begin(PLACE)
+    known.returned(PLACE, now=10.0)
+    new = known.begin(PLACE)
     assert old
     assert new
     old.end(succeeded=True)
@@ -70,9 +76,9 @@ def test_a_trial_belongs_to_its_return() -> None:
 def test_requests_beside_a_trial_are_none() -> None:
     """Whose end would end somebody else's trial."""
     known = Readmission()
-    known.returned("e", now=0.0)
+    known.returned(PLACE, now=0.0)
 
-    assert (known.begin("e") is None, known.begin("e") is None) == (False, True)
+    assert (known.begin(PLACE) is None, known.begin(PLACE) is None) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +94,40 @@ def test_requests_beside_a_trial_are_none() -> None:
 def test_slow_start(now: float, draw: float, *, admitted: bool) -> None:
     """The share grows with the time since the return."""
     known = Readmission()
-    known.returned("e", now=0.0)
+    known.returned(PLACE, now=0.0)
 
     assert admits(known, probation=False, slow_start_s=10.0, now=now, draw=draw) is admitted
+
+
+def unproven(known: Readmission) -> list[str]:
+    """Of whom something is remembered."""
+    elsewhere = Endpoint("10.0.0.9", 80)
+    places = [(A.key, ONE), (A.key, TWO), (B.key, ONE), (B.key, elsewhere)]
+    return [f"{key[0]} {endpoint.address}" for key, endpoint in places if known.begin((key, endpoint))]
+
+
+def returned() -> Readmission:
+    """Three who have come back."""
+    known = Readmission()
+    for place in ((A.key, ONE), (A.key, TWO), (B.key, ONE)):
+        known.returned(place, now=0.0)
+    return known
+
+
+def test_endpoints_that_are_gone_are_forgotten() -> None:
+    """Those of the target, and no others."""
+    known = returned()
+    known.keep_only(A, [TWO])
+
+    assert unproven(known) == ["a.com 10.0.0.2", "b.com 10.0.0.1"]
+
+
+def test_a_reload_keeps_what_stays() -> None:
+    """Endpoints that DNS has found stay with their target; those that were written have to be still there."""
+    fewer = target("a.com", "10.0.0.2")
+    both, one = returned(), returned()
+    both.adopt([fewer, B])
+    one.adopt([B])
+
+    assert unproven(both) == ["a.com 10.0.0.2", "b.com 10.0.0.1"]
+    assert unproven(one) == ["b.com 10.0.0.1"]

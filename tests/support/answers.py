@@ -131,8 +131,11 @@ _CALL_BEGINS = (
 )
 
 
-_WHOLE_CALL = completion(_call('{"city": "Berlin"}', id="call_1", type="function"), "tool_calls")
-_HALF_A_CALL = _WHOLE_CALL.partition(b"lin")[0]
+def _called(arguments: str) -> bytes:
+    return completion(_call(arguments, id="call_1", type="function"), "tool_calls")
+
+
+_WHOLE_CALL = _called('{"city": "Berlin"}')
 
 
 async def cut_tool_call(exchange: Exchange) -> None:
@@ -141,12 +144,12 @@ async def cut_tool_call(exchange: Exchange) -> None:
         await exchange.send(SSE_HEAD + b"".join(map(chunk, _CALL_BEGINS)))
     else:
         length = ("content-length", str(len(_WHOLE_CALL)))
-        await exchange.send(head(200, (JSON_TYPE, length)) + _HALF_A_CALL)
+        await exchange.send(head(200, (JSON_TYPE, length)) + _WHOLE_CALL.partition(b"lin")[0])
     exchange.close()
 
 
-broken_tool_call = serve(_HALF_A_CALL, [*_CALL_BEGINS, delta({}, "tool_calls"), DONE])
-"""An answer that is complete to HTTP, and ends in the middle of a tool call's arguments."""
+broken_tool_call = serve(_called('{"city": "Ber'), [*_CALL_BEGINS, delta({}, "tool_calls"), DONE])
+"""An answer that is complete, except for a tool call's arguments."""
 
 
 async def _begin(exchange: Exchange) -> None:

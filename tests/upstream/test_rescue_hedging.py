@@ -55,6 +55,25 @@ def test_the_loser_is_told_of() -> None:
     assert told(story).reasons == ()
 
 
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        pytest.param((after(3.0), SILENCE), ["a.com", "b.com", "a.com"], id="the-first-wins"),
+        pytest.param((SILENCE, after(1.0)), ["a.com", "b.com", "b.com"], id="the-second-wins"),
+        pytest.param((after(1.0),), ["a.com"], id="alone"),
+    ],
+)
+def test_the_winners_request_is_shown(script: tuple[Reply, ...], shown: list[str]) -> None:
+    """Whoever was asked last."""
+    story = rescue(*script, given=HEDGED)
+
+    told_of = story.world.announced
+    assert [place.host for _, place, _ in told_of] == shown
+    (winners,) = [sent for sent in story.world.sent if sent.host == shown[-1]]
+    assert (told_of[-1][0], told_of[-1][2]) == (winners.outgoing, winners.endpoint)
+    assert told(story).reasons == ()
+
+
 def test_a_losers_answer_is_let_go_of() -> None:
     """Headers it has, and a role; no more."""
     story = rescue(sse(ROLE, 1e6), after(1.0), given=HEDGED)

@@ -1,5 +1,7 @@
 """What is held, until when, and what becomes of it afterwards."""
 
+import json
+
 import pytest
 
 from llm_fallback.config.rescue import Hold
@@ -53,6 +55,20 @@ def test_a_whole_answer_is_rescued(reply: Reply) -> None:
     )
     assert story.world.health_changes == ["-a.com:80"]
     assert is_clean(story)
+
+
+@pytest.mark.parametrize("arguments", ['{"city": "Ber', "Berlin"])
+def test_a_broken_tool_call_in_json(arguments: str) -> None:
+    """Is as broken as in a stream; where answers are not held as a whole, nobody looks."""
+    call = {"id": "c", "function": {"name": "weather", "arguments": arguments}}
+    broken = whole(json.dumps({"choices": [{"message": {"tool_calls": [call]}}]}).encode())
+    held = rescue(broken, GOOD[False], given=WHOLE, requests=(POST,))
+    lost = rescue(broken, broken, given=WHOLE, requests=(POST,))
+
+    assert (held.places, held.statuses) == (["a.com", "b.com"], [200])
+    assert told(held).reasons == ("a.com:80: cut-answer",)
+    assert (lost.statuses, lost.flags, lost.ends) == ([503], {"UC"}, [End.COMPLETE])
+    assert rescue(broken, requests=(POST,)).places == ["a.com"]
 
 
 def test_the_end_of_a_whole_answer_is_its_own() -> None:

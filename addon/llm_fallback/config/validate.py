@@ -19,7 +19,7 @@ _KEY = "[key]"
 
 _QUOTED = re.compile(r"'([^']*)'")
 _GATEWAY_API = "gateway.networking.k8s.io"
-_SECRET_FIELDS = frozenset({"apiKey"})
+_SECRET_FIELDS = frozenset({"apiKey", "set", "add"})  # the last two are headers: any may hold a key
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",

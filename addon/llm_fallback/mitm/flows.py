@@ -62,10 +62,10 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
 def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held:
     """Take the client's credentials for the host out of the flow, and leave placeholders."""
     data = flow.request.data
-    headers = tuple(field for field in data.headers.fields if _is_credential(field[0]))
+    headers = tuple(field for field in data.headers.fields if _has_credential(field))
     if headers:
         data.headers.fields = tuple(
-            (n, _redact(n, v)) if _is_credential(n) else (n, v) for n, v in data.headers.fields
+            (field[0], _redact(*field)) if field in headers else field for field in data.headers.fields
         )
     query: tuple[str, ...] = ()
     if b"?" in data.path:
@@ -194,9 +194,16 @@ def _is_credential(name: bytes) -> bool:
     return is_credential(decode(name))
 
 
+def _has_credential(field: tuple[bytes, bytes]) -> bool:
+    """Whether a header is one, or a URL with one in its query, as in Referer."""
+    name, value = field
+    return _is_credential(name) or (b"?" in value and bool(query_credentials(decode(value))))
+
+
 def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
-    return field[1].endswith(_REDACTED)
+    return field[1].endswith(_REDACTED) or b"=" + _REDACTED in field[1]
 
 
 def _redact(name: bytes, value: bytes) -> bytes:
-    return encode(redact_header(decode(name), decode(value)))
+    plain = decode(value)
+    return encode(redact_header(decode(name), plain) if _is_credential(name) else redact_query(plain))

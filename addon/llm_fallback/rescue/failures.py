@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from llm_fallback.config.rescue import Link, RescuePolicy
+from llm_fallback.outlier import Outcome, OutlierPolicy
 from llm_fallback.rescue.gate import Verdict
 from llm_fallback.retry import Failure
 
@@ -38,6 +39,21 @@ def covers_status(policy: RescuePolicy, status: int) -> bool:
         or ("gateway-error" in words and status in _GATEWAY_ERRORS)
         or ("retriable-4xx" in words and status == 409)
     )
+
+
+def proved_by(status: int, policy: RescuePolicy, detection: OutlierPolicy | None) -> Outcome:
+    """What an error status proves of its endpoint: one that the policy covers is a failure, 429 for instance.
+
+    Where the mesh itself lists the statuses that are failures to the detector, its list is what counts.
+    """
+    lists = detection is not None and detection.error_codes is not None
+    return Outcome(500) if status < 500 and covers_status(policy, status) and not lists else Outcome(status)
+
+
+def proved_by_no_answer(detection: OutlierPolicy | None) -> Outcome:
+    """What a 200 proves that is no answer: a failure, whichever statuses the mesh lists."""
+    codes = detection.error_codes if detection else None
+    return Outcome(min(codes) if codes else 500)
 
 
 def ignored_verdicts(policy: RescuePolicy) -> frozenset[Verdict]:

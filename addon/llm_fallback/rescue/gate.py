@@ -4,7 +4,9 @@ Streams of events are followed event by event, JSON is judged when it is complet
 through at once.
 """
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable
 from enum import StrEnum
 
 from llm_fallback import completions
@@ -14,6 +16,9 @@ from llm_fallback.sse import ServerSentEvent, SseParser
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
 """An answer that is larger is let through unjudged."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""A longer error is not passed on."""
 
 _FOLLOWED_BYTES = 64 * 1024  # of an event that has been let through: enough to know a ping from a word
 
@@ -48,7 +53,7 @@ class AnswerGate:
         self.has_progressed = False
         """Whether the last piece of a stream said something; comments, pings and empty deltas do not."""
         self.error = ""
-        """What an error said, as JSON."""
+        """What an error said, as JSON; empty if that is too long."""
 
     def feed(self, piece: bytes) -> Verdict:
         """Take a piece; what is known now."""
@@ -79,7 +84,10 @@ class AnswerGate:
         if not self._is_json:
             return Verdict.GOOD
         whole = b"".join(self._body)
-        return self._judged(completions.of_answer(whole), whole.decode(errors="replace"))
+        verdict = self._judged(completions.of_answer(whole), whole)
+        if verdict is Verdict.GOOD and self._holds_all:
+            return self._checked(completions.tool_call_arguments(whole))
+        return verdict
 
     def _feed_events(self, piece: bytes) -> Verdict:
         for event in self._parser.feed(piece):
@@ -92,7 +100,7 @@ class AnswerGate:
         said = completions.of_event(event)
         self.has_progressed = self.has_progressed or bool(said)
         if said & (Said.ERROR | Said.INVALID):
-            return self._judged(said, event.data)
+            return self._judged(said, event.data.encode())
         self._has_content = self._has_content or bool(said & Said.CONTENT)
         self._has_end = self._has_end or bool(said & (Said.STOP | Said.END))
         if self._holds_all:
@@ -116,13 +124,17 @@ class AnswerGate:
             return self._counted(Verdict.CUT)
         if not self._has_content:
             return self._counted(Verdict.EMPTY)
-        if any(completions.broken_tool_call("".join(pieces)) for pieces in self._tool_calls.values()):
-            return self._counted(Verdict.CUT)
-        return Verdict.GOOD
+        return self._checked(map("".join, self._tool_calls.values()))
 
-    def _judged(self, said: Said, text: str) -> Verdict:
+    def _checked(self, tool_calls: Iterable[str]) -> Verdict:
+        """A tool call whose arguments are no JSON is one that was cut."""
+        is_cut = any(map(completions.broken_tool_call, tool_calls))
+        return self._counted(Verdict.CUT) if is_cut else Verdict.GOOD
+
+    def _judged(self, said: Said, json_text: bytes) -> Verdict:
         if said & Said.ERROR:
-            self.error = text
+            if len(json_text) <= MAX_ERROR_BYTES:
+                self.error = json_text.decode(json.detect_encoding(json_text), "replace")
             return self._counted(Verdict.ERROR)
         if said & Said.INVALID:
             return self._counted(Verdict.INVALID)

@@ -4,8 +4,13 @@ Probation lets one request at a time through until one has succeeded; slow start
 """
 
 import random
-from collections.abc import Hashable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+from llm_fallback.config.snapshot import Target, TargetKey
+from llm_fallback.outlier import Endpoint
+
+type Place = tuple[TargetKey, Endpoint]
 
 _FIRST_SHARE = 0.1
 
@@ -26,20 +31,34 @@ class Trial:
 
 
 class Readmission:
-    """The endpoints that came back, by any key; `now` is in seconds of one clock."""
+    """The endpoints that came back; `now` is in seconds of one clock."""
 
     def __init__(self) -> None:
-        self._trials: dict[Hashable, Trial] = {}
+        self._trials: dict[Place, Trial] = {}
 
-    def returned(self, endpoint: Hashable, *, now: float) -> None:
+    def adopt(self, targets: Iterable[Target]) -> None:
+        """Forget all targets but these, and their endpoints that are no longer written down."""
+        stay = {target.key for target in targets}
+        self._trials = {place: trial for place, trial in self._trials.items() if place[0] in stay}
+        for target in targets:
+            if not target.per_address:
+                self.keep_only(target, target.endpoints)
+
+    def keep_only(self, target: Target, endpoints: Collection[Endpoint]) -> None:
+        """Forget the target's endpoints that are gone."""
+        for key, endpoint in tuple(self._trials):
+            if key == target.key and endpoint not in endpoints:
+                del self._trials[key, endpoint]
+
+    def returned(self, place: Place, *, now: float) -> None:
         """An ejection is over."""
-        self._trials[endpoint] = Trial(now)
+        self._trials[place] = Trial(now)
 
     def admits(
-        self, endpoint: Hashable, *, probation: bool, slow_start_s: float, now: float, rng: random.Random
+        self, place: Place, *, probation: bool, slow_start_s: float, now: float, rng: random.Random
     ) -> bool:
         """Whether one more request may go to the endpoint."""
-        back = self._trials.get(endpoint)
+        back = self._trials.get(place)
         if back is None:
             return True
         if probation and back.is_unproven:
@@ -47,9 +66,9 @@ class Readmission:
         share = max(_FIRST_SHARE, (now - back.at) / slow_start_s) if slow_start_s else 1.0
         return share >= 1.0 or rng.random() < share
 
-    def begin(self, endpoint: Hashable) -> Trial | None:
+    def begin(self, place: Place) -> Trial | None:
         """A request goes to the endpoint; the trial that it is, if it is one: its end must be told."""
-        back = self._trials.get(endpoint)
+        back = self._trials.get(place)
         if back is None or not back.is_unproven or back.is_under_way:
             return None
         back.is_under_way = True

@@ -20,6 +20,7 @@ _RESETS = (
 _LEFT = {reset: reset.replace("reset", "remaining") for reset in _RESETS}
 _EPOCH = 1_000_000_000  # a number as large as this is a moment, not a wait
 _EPOCH_MS = 100_000_000_000
+_MAX_LENGTH = 64  # longer is no date and no number; looking into it would take a provider's word for the time
 
 
 def wait_s(header: Header, *, wall_time: float) -> float | None:
@@ -45,6 +46,8 @@ def wait_s(header: Header, *, wall_time: float) -> float | None:
 
 def _moment_or_wait(value: str, wall_time: float) -> float | None:
     text = value.strip()
+    if len(text) > _MAX_LENGTH:
+        return None
     number = _number(text)
     if number is not None:
         if number < _EPOCH:

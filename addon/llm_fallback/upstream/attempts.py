@@ -81,8 +81,8 @@ type IsOut = Callable[[Endpoint], bool]
 class Attempts:
     """The attempts at one target, and what has come of them so far.
 
-    `is_out` says which endpoints are not asked, in place of the detector and of panic. With `judges_later`, a
-    final answer that is no error is not charged here: whoever reads it knows later what it is worth.
+    `is_out` says which endpoints are not asked, in place of the detector and of panic. `proves` says what the
+    status of an answer proves of its endpoint; None: whoever reads the answer will know, and charge it.
     """
 
     def __init__(  # noqa: PLR0913 - what shapes the attempts at one target
@@ -94,14 +94,14 @@ class Attempts:
         *,
         hash_key: int | None = None,
         is_out: IsOut | None = None,
-        judges_later: bool = False,
+        proves: Callable[[int], Outcome | None] = Outcome,
     ) -> None:
         self.made: list[Attempted] = []
         self.flags: tuple[Flag, ...] = ()
         self.failure: Failure | None = None
         self._is_out = is_out or self._is_ejected
         self._panic_threshold = 0 if is_out else target.panic_threshold
-        self._judges_later = judges_later
+        self._proves = proves
         self._shared = shared
         self._target = target
         self._policy = limits.retries
@@ -187,8 +187,8 @@ class Attempts:
         finally:
             took = self._shared.clock() - began
             self.made.append(Attempted(str(self._target), str(endpoint), result, took, status, failure))
-        if not self._judges_later or response.status >= 400:
-            self.charge(endpoint, Outcome(response.status))
+        if (outcome := self._proves(response.status)) is not None:
+            self.charge(endpoint, outcome)
         return Answered(response, endpoint, took)
 
     async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:

@@ -20,6 +20,9 @@ from llm_fallback.upstream.pool import Pool
 from llm_fallback.upstream.tls import TlsContexts
 
 
+_MAX_KEPT_PATH = 256
+
+
 class AttemptFailed(Exception):  # noqa: N818 - the field's word for it
     """An attempt that ended before response headers."""
 
@@ -135,9 +138,9 @@ class UpstreamClient:
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise AttemptFailed(*_diagnose(error)) from None
-        if response.status == 101:
+        if response.status < 200:  # 101, or no status at all
             response.close()
-            raise AttemptFailed(Failure.PROTOCOL_ERROR, "an upgrade that nobody asked for")
+            raise AttemptFailed(Failure.PROTOCOL_ERROR, "an answer that nobody asked for")
         return UpstreamResponse(response)
 
     def breakers(self, target: Target) -> CircuitBreakers:
@@ -197,8 +200,9 @@ def _place(endpoint: Endpoint) -> Place:
 
 
 def _url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:
-    # Paths with a query are not kept: a client's key may be in it.
-    return (_make_url if "?" in path else _known_url)(endpoint, path, is_tls=is_tls)
+    # Paths with a query are not kept: a client's key may be in it. Long ones would fill the memory.
+    is_kept = "?" not in path and len(path) <= _MAX_KEPT_PATH
+    return (_known_url if is_kept else _make_url)(endpoint, path, is_tls=is_tls)
 
 
 def _make_url(endpoint: Endpoint, path: str, *, is_tls: bool) -> URL:

@@ -78,7 +78,7 @@ class Dispatch:
 
     @property
     def last_target(self) -> Target | None:
-        """Whom a rescue has asked last."""
+        """Whom a rescue has asked last, or whose failure is its answer."""
         return self._rescue.last_target if self._rescue else None
 
     @property
@@ -125,7 +125,7 @@ class Dispatch:
             answer.held,
             answer.gate,
             policy.limits.stall_s,
-            None if answer.is_charged else leg.attempts.charge,
+            leg.attempts.charge,
             (*marks, *_server(policy, leg.target, matched.route.llm_rule)),
         )
 

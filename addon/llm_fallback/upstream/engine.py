@@ -54,6 +54,7 @@ class Engine:
         self.client.prepare(targets)
         self.discovery.adopt(targets)
         self.health.adopt(targets, now=self.clock())
+        self.readmission.adopt(targets)
         stay = {target.key: target.balancing for target in targets}
         self._balancers = {k: known for k, known in self._balancers.items() if stay.get(k) == known[0]}
         for target in targets:
@@ -63,6 +64,7 @@ class Engine:
     def _found(self, target: Target, endpoints: tuple[Endpoint, ...]) -> None:
         """DNS has new addresses for a target: nothing is kept of those that are gone."""
         self.health.keep_only(target, endpoints)
+        self.readmission.keep_only(target, endpoints)
         self.client.keep_only(target, endpoints)
         self._warm_up(target, endpoints)
 

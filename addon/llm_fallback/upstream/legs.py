@@ -43,16 +43,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """An answer that is let through: what has been held of it, and what follows the rest.
-
-    `is_charged`: what it is worth has been counted, and its rest proves nothing more.
-    """
+    """An answer that is let through: what has been held of it, and what follows the rest."""
 
     leg: "Leg"
     answered: Answered
     held: tuple[bytes, ...]
     gate: AnswerGate
-    is_charged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,7 @@ class Leg:
         self._watcher = watcher
         self._began = self._attempt_began = shared.clock()
         self._endpoint: Endpoint | None = None
+        self._sent: Outgoing | None = None
         self._trial: Trial | None = None
         self._succeeded: bool | None = None
         retries = retries_at(candidate.endpoints, limits.retries, policy, self._outgoing.body)
@@ -104,7 +101,7 @@ class Leg:
             self,
             hash_key=candidate.hash_key,
             is_out=self._is_out,
-            judges_later=True,
+            proves=self._proves,
         )
 
     @property
@@ -132,9 +129,18 @@ class Leg:
         """Note which endpoint is on trial, and tell the watcher."""
         self._end_trial(succeeded=False)
         self.begun += 1
-        self._endpoint, self._attempt_began = endpoint, self._shared.clock()
+        self._endpoint, self._sent, self._attempt_began = endpoint, outgoing, self._shared.clock()
         self._trial = self._shared.readmission.begin((target.key, endpoint))
         self._watcher.attempting(outgoing, target, endpoint)
+
+    def tell_again(self) -> None:
+        """Tell the watcher of the last attempt once more, if others have made theirs since."""
+        if self._sent and self._endpoint:
+            self._watcher.attempting(self._sent, self.target, self._endpoint)
+
+    def _proves(self, status: int) -> Outcome | None:
+        """What a status proves by itself; an answer that is no error has to be read first."""
+        return failures.proved_by(status, self._policy, self.target.outlier) if status >= 400 else None
 
     def _end_trial(self, *, succeeded: bool | None) -> None:
         if self._trial:
@@ -202,7 +208,7 @@ class Leg:
             if verdict is Verdict.GOOD:
                 return self._commit(answer, held, gate)
             if verdict is not Verdict.PENDING:
-                return self._lost(answer, verdict, gate, Outcome(500))
+                return self._lost(answer, verdict, gate, failures.proved_by_no_answer(self.target.outlier))
             try:
                 piece = await self._read(answer, limit)
             except TimeoutError:
@@ -229,7 +235,7 @@ class Leg:
         answer.response.release()
         self._succeeded = False
         if verdict is Verdict.CUT:
-            reply = local_replies.failed(Failure.RESET, retries_done=0)
+            reply = local_replies.failed(Failure.RESET, retries_done=self.begun - 1)
         else:
             reply = local_replies.no_answer(str(verdict), gate.error)
         return Lost(self, str(verdict), is_covered=True, otherwise=reply)

@@ -56,13 +56,15 @@ class Rescue:
 
     @property
     def last_target(self) -> Target | None:
-        """The target that was asked last."""
+        """The target whose failure is the answer; while others are asked, the one that was asked last."""
+        if self._lost and not self._running:
+            return self._lost.leg.target
         return next((leg.target for leg in reversed(self._legs) if leg.begun), None)
 
     @property
     def flags(self) -> tuple[Flag, ...]:
-        """What is to be said of the last target's retries."""
-        return self._legs[-1].attempts.flags if self._legs else ()
+        """What is to be said of the retries at the target whose failure is the answer."""
+        return self._lost.leg.attempts.flags if self._lost else ()
 
     @property
     def begun(self) -> int:
@@ -79,9 +81,16 @@ class Rescue:
         answer: Committed | LocalReply | None = None
         try:
             answer = await self._run()
+            self._tell_whose(answer)
             return answer
         finally:
             self._let_go_of_all_but(answer)
+
+    def _tell_whose(self, answer: Committed | LocalReply) -> None:
+        """Tell the watcher of the attempt that the answer is of, if another one began after it."""
+        final = answer if isinstance(answer, Committed) else self._lost
+        if final and self._policy.hedging and len(self._legs) > 1:
+            final.leg.tell_again()
 
     async def _run(self) -> Committed | LocalReply:
         while True:
