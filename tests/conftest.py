@@ -12,7 +12,8 @@ from tests.support.proxy import Setting
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # mitmproxy calls pyparsing by names that newer versions deprecate
-    import mitmproxy.io  # noqa: F401 - imported here once, so that no test has to care
+    import mitmproxy.io
+    import mitmproxy.test.taddons  # noqa: F401 - imported here once, so that no test has to care
 
 
 @pytest.fixture(scope="session")

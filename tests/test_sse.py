@@ -75,3 +75,10 @@ def test_no_more_is_kept_than_allowed(size: int) -> None:
     long, short = parse(*pieces, keep=50)
 
     assert (long.data.startswith("x" * 40), len(long.data) <= 51, short) == (True, True, event("b"))
+
+
+def test_empty_lines_of_data_are_bounded_too() -> None:
+    """Each is a line's end in the event's data."""
+    (event,) = SseParser(10).feed(b"data\n" * 1000 + b"\n")
+
+    assert len(event.data) <= 10

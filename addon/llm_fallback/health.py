@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.events import Ejected, Returned
-from llm_fallback.outlier import Detector, Endpoint, Outcome, State
+from llm_fallback.outlier import Detector, Endpoint, Monitor, Outcome, State
 from llm_fallback.rescue.hold_offs import HoldOffs
 
 type Place = tuple[TargetKey, Endpoint]
@@ -50,12 +50,29 @@ class Health:
         """Whether at least one of the target's endpoints is in rotation."""
         return any(not self.is_ejected(target, endpoint) for endpoint in endpoints)
 
-    def record(
-        self, target: Target, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float
-    ) -> Ejected | None:
-        """Take one attempt into account; say so if it caused an ejection."""
+    def monitor(self, target: Target, endpoint: Endpoint) -> Monitor | None:
+        """What tells the endpoint from one that has its address later; None without outlier detection."""
         detector = self._detectors.get(target.key)
-        ejection = detector.record(endpoint, outcome, total=total, now=now) if detector else None
+        return detector.monitor(endpoint) if detector else None
+
+    def record(
+        self,
+        target: Target,
+        endpoint: Endpoint,
+        outcome: Outcome,
+        *,
+        total: int,
+        now: float,
+        monitor: Monitor | None = None,
+    ) -> Ejected | None:
+        """Take one attempt into account; say so if it caused an ejection.
+
+        With the `monitor` from before the attempt, an endpoint that has left since is not charged.
+        """
+        detector = self._detectors.get(target.key)
+        if detector is None:
+            return None
+        ejection = detector.record(endpoint, outcome, total=total, now=now, monitor=monitor)
         if ejection is None:
             return None
         self._with_ejections.add(target.key)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
 from llm_fallback.retry import Failure
 
@@ -23,6 +24,22 @@ class Flag(StrEnum):
     DOWNSTREAM_PROTOCOL_ERROR = "DPE"
     UPSTREAM_PROTOCOL_ERROR = "UPE"
     NO_CLUSTER_FOUND = "NC"
+
+
+_OTHER_PHRASES = {
+    413: "Payload Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    418: "Unknown",
+    422: "Unprocessable Entity",
+}
+"""Where Envoy's words are not those of every Python version."""
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | _OTHER_PHRASES
+
+
+def reason_phrase(status: int) -> str:
+    """The words that Envoy writes after a status, whatever the upstream wrote."""
+    return _PHRASES.get(status, "Unknown")
 
 
 _ORDER = {flag: place for place, flag in enumerate(Flag)}

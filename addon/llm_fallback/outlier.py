@@ -139,6 +139,10 @@ class State:
     in_a_row: Mapping[Reason, int]
 
 
+type Monitor = _Health
+"""What an attempt holds of its endpoint, as it was when the attempt began."""
+
+
 class Detector:
     """Outlier detection over the endpoints of one host; `now` is in seconds of one monotonic clock."""
 
@@ -189,9 +193,23 @@ class Detector:
         survived = math.floor((now - self._created_at) / self.policy.interval_s + _ROUNDING) - first + 1
         return max(0, health.multiplier - max(0, survived))
 
-    def record(self, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float) -> Ejection | None:
-        """Take one attempt into account; `total` is the number of endpoints now behind the host."""
-        health = self._health.setdefault(endpoint, _Health())
+    def monitor(self, endpoint: Endpoint) -> Monitor:
+        """What stands for the endpoint as long as it stays; one that left and came back has another."""
+        return self._health.setdefault(endpoint, _Health())
+
+    def record(
+        self, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float, monitor: Monitor | None = None
+    ) -> Ejection | None:
+        """Take one attempt into account; `total` is the number of endpoints now behind the host.
+
+        With the `monitor` from before the attempt, what became of an attempt at an endpoint that has left
+        since is dropped, even if its address has come back.
+        """
+        health = self._health.get(endpoint)
+        if monitor is not None and monitor is not health:
+            return None
+        if health is None:
+            health = self._health[endpoint] = _Health()
         ejection = None
         for reason in self._count(health, outcome):
             health.in_a_row[reason] += 1

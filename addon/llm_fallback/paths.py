@@ -6,7 +6,47 @@ from typing import Any
 from llm_fallback.config.routes import Match, MatchType, Rewrite
 from llm_fallback.config.snapshot import CHAT_COMPLETIONS, Provider
 
+_ABNORMAL = re.compile(r"""/\.|[%\\|^`{}"<>]""")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_TO_ESCAPE = re.compile(r"""[|^`{}"<>]""")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _REFERENCE = re.compile(r"\\(\\|[0-9])")
+
+
+def normalised(path: str) -> str:
+    """The path as Envoy makes it under Istio's default normalisation; the query stays as it is.
+
+    Dots are resolved, backslashes are slashes, what needs no escape loses it and what needs one gets it.
+    Escaped and repeated slashes stay.
+    """
+    before, question, query = path.partition("?")
+    if not before.startswith("/") or not _ABNORMAL.search(before):
+        return path  # what is no path at all is refused elsewhere
+    plain = _ESCAPE.sub(_unescaped, before.replace("\\", "/"))
+    escaped = _TO_ESCAPE.sub(lambda found: f"%{ord(found[0]):02X}", plain)
+    return f"{_without_dots(escaped)}{question}{query}"
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else found[0]
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, 5.2.4, for a path that begins with a slash."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for number, segment in enumerate(segments):
+        is_last = number == len(segments) - 1
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment != ".":
+            kept.append(segment)
+            continue
+        if is_last:
+            kept.append("")
+    return "/" + "/".join(kept)
 
 
 def matched_part(match: Match | None, path: str) -> str:

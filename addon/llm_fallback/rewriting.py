@@ -105,10 +105,14 @@ class OriginalRequest:
     scheme: str = "http"
     client: str = ""
     proxy: str = ""
+    named: str = ""
+    """The authority of the request line (an absolute URL) or of HTTP/2, which counts before a Host header."""
 
     @property
     def authority(self) -> str:
         """The host as the client wrote it, with or without port."""
+        if self.named:
+            return self.named
         written = next((value for name, value in self.headers if name.lower() == "host"), None)
         if written is not None:
             return written

@@ -67,8 +67,11 @@ class SseParser:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value[: max(0, self.keep - self._data_size)])
-            self._data_size += len(value)
+            if (room := self.keep - self._data_size) > 0:
+                self._data.append(value[:room])
+            self._data_size += (
+                len(value) + 1
+            )  # with the line's end, or empty lines would be kept without bound
         elif name == b"event":
             self._type = value.decode(errors="replace")
         return None

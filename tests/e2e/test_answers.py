@@ -2,7 +2,9 @@
 
 import gzip
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ from tests.support.clients import (
     request_bytes,
 )
 from tests.support.mesh import PATH, Host, write_mesh
-from tests.support.provider import Exchange, Provider, chunk, head, respond
+from tests.support.provider import Exchange, Provider, chunk, close_before_headers, head, respond
 from tests.support.proxy import Proxy, Setting
 
 HOST = "primary.test"
@@ -120,6 +122,21 @@ def test_its_headers(stage: tuple[Proxy, Provider], *, http2: bool) -> None:
     (service_time,) = answer.headers.get_list("x-envoy-upstream-service-time")
     assert service_time.isdigit()
     assert answer.headers.get_list("server") == ["envoy"]
+
+
+def test_a_local_reply_to_head_has_no_body(stage: tuple[Proxy, Provider]) -> None:
+    """Its length is told, and the next answer on the connection is whole."""
+    proxy, provider = stage
+    with closing(HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+        provider.behaviour = close_before_headers
+        connection.request("HEAD", f"http://{HOST}/")
+        refused = connection.getresponse()
+        assert (refused.status, refused.read()) == (503, b"")
+        assert int(refused.headers["content-length"]) > 0
+        provider.behaviour = respond(200, b"the next")
+        connection.request("POST", f"http://{HOST}/", QUESTION, JSON)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"the next")
 
 
 def test_a_compressed_answer(stage: tuple[Proxy, Provider]) -> None:

@@ -257,3 +257,26 @@ def test_ask_is_not_told(setting: Setting, tmp_path: Path) -> None:
         answer = ask(proxy, "http://gone.invalid")
     assert answer.status == 503
     assert leaks({"the answer": answer.body, "the log": proxy.log.encode()}, ALL) == []
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        pytest.param(
+            f"GET http://a.test/?key={QUERY_KEY.value} HTTP/1.1\r\nAuthorization: {BEARER.value}\r\n",
+            id="cut",
+        ),
+        pytest.param(f"GET http://a.test/ HTTP/1.1\r\nAuthorization {BEARER.value}\r\n\r\n", id="no-colon"),
+        pytest.param(f"GET http://me:{BEARER.value}@a.test/ HTTP/1.1\r\n\r\n", id="user-in-the-url"),
+    ],
+)
+def test_a_request_that_cannot_be_read(setting: Setting, tmp_path: Path, request_head: str) -> None:
+    """mitmproxy logs that there was one, and would quote it."""
+    with Proxy(setting, write_mesh(tmp_path, Host(name="a.test"))) as proxy:
+        with connect(proxy.port) as client:
+            client.sendall(request_head.encode())
+        proxy.wait_for_line("client disconnect")
+        assert re.search(
+            r"(Client closed connection|Invalid header|Bad HTTP request).*: \[redacted\]", proxy.log
+        )
+    assert leaks({"the log": proxy.log.encode()}, ALL) == []

@@ -70,6 +70,8 @@ def _listener(virtual_hosts: list[Document]) -> Document:
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "parity",
         "delayed_close_timeout": DELAYED_CLOSE,
+        "normalize_path": True,  # Istio's default
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         "route_config": {"virtual_hosts": virtual_hosts, "validate_clusters": False},
         "http_filters": [lua_filter(), *filters],
     }

@@ -271,7 +271,9 @@ class AddonPlayer(Player):
     def _prepare(self, documents: Sequence[Document]) -> list[str]:
         file = self._folder / "mesh.yaml"
         file.write_text(yaml.safe_dump_all(documents, sort_keys=False), "utf-8")
-        return self._setting.command(file, ("-s", str(_RESOLVER)))
+        command = self._setting.command(file, ())
+        addon = command.index("-s")  # the resolver before it: the addon asks DNS as soon as it is loaded
+        return [*command[:addon], "-s", str(_RESOLVER), *command[addon:]]
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(

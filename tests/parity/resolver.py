@@ -5,9 +5,13 @@ The system's resolver cannot be told a port, nor to forget an answer soon. Test 
 
 import os
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 from dnslib import QTYPE, RCODE, DNSRecord  # type: ignore[import-untyped]
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "addon"))
 
 from llm_fallback.upstream import discovery
 

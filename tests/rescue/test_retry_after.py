@@ -35,7 +35,7 @@ def wait(**headers: str) -> float | None:
         pytest.param("1m30s", 90.0, id="units"),
         pytest.param(" 20 ", 20.0, id="spaces"),
         pytest.param("-1", None, id="negative"),
-        pytest.param("1" * 20_000, None, id="endless-digits"),  # looked into, they would stop the loop for seconds
+        pytest.param("1" * 20_000, None, id="endless-digits"),  # to look into them takes seconds
         pytest.param("nan", None, id="no-number"),
         pytest.param("inf", None, id="infinite"),
         pytest.param("soon", None, id="word"),

@@ -187,6 +187,19 @@ def test_retry_after_can_be_ignored() -> None:
     assert (story.world.health_changes, story.places) == ([], ["a.com", "b.com"])
 
 
+def test_retry_after_counts_before_a_retry() -> None:
+    """At the same target's other endpoint, too."""
+    pair = target("a.com", "10.0.0.1", "10.0.0.2")
+    rule = rescuing(retries=Retries(1, frozenset(), frozenset({429})))
+
+    story = play(
+        (pair, B), (rule,), Reply(429, (("retry-after", "20"),)), *[GOOD[True]] * 3, requests=(STREAM,) * 3
+    )
+
+    assert [str(sent.endpoint) for sent in story.world.sent] == ["10.0.0.1:80", *["10.0.0.2:80"] * 3]
+    assert story.world.health_changes == ["-10.0.0.1:80"]
+
+
 def test_a_connection_that_is_lost_after_another_kind_of_failure() -> None:
     """The last failure is what is told, whatever came before."""
     story = rescue(sse(ROLE, HI[:-1], BodyBroken()), Failure.RESET)

@@ -64,10 +64,12 @@ class Balancer:
         hash_key: int | None,
         now: float,
         rng: random.Random,
+        number: int = 0,
     ) -> Endpoint:
         """The endpoint for a request, among the healthy ones or, in panic, among all; at least one is needed.
 
         `active` gives the requests that an endpoint is serving. Without a hash key, hashing picks at random.
+        `number` counts the picks for one attempt, of which a retry may need several to find another endpoint.
         """
         if len(candidates) == 1:
             return candidates[0]
@@ -76,7 +78,7 @@ class Balancer:
                 return rng.choice(candidates)
             case Algorithm.RING_HASH | Algorithm.MAGLEV:
                 key = rng.getrandbits(_RANDOM_BITS) if hash_key is None else hash_key
-                return self._table(_with_weights(candidates, weight)).endpoint(key)
+                return self._table(_with_weights(candidates, weight)).endpoint(key, number)
             case Algorithm.LEAST_REQUEST | Algorithm.ROUND_ROBIN:
                 return self._pick_by_weight(candidates, weight, active, now, rng)
 

@@ -17,13 +17,14 @@ from xxhash import xxh64_intdigest
 from llm_fallback.outlier import Endpoint
 
 _MAX_RING_SIZE = 8 * 1024 * 1024  # Envoy's default
+_MASK = 2**64 - 1
 
 
 class Table(Protocol):
     """Endpoints by hash."""
 
-    def endpoint(self, key: int) -> Endpoint:
-        """The endpoint for the 64-bit hash of a request."""
+    def endpoint(self, key: int, number: int = 0) -> Endpoint:
+        """The endpoint for the 64-bit hash of a request; a `number` above 0 asks for another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class _Ring:
     points: Sequence[int]
     owners: Sequence[Endpoint]
 
-    def endpoint(self, key: int) -> Endpoint:
-        """The one whose point is the next."""
-        return self.owners[bisect_left(self.points, key) % len(self.owners)]
+    def endpoint(self, key: int, number: int = 0) -> Endpoint:
+        """The one whose point is the next, or so many after it."""
+        return self.owners[(bisect_left(self.points, key) + number) % len(self.owners)]
 
 
 def ring(endpoints: Sequence[Endpoint], weights: Sequence[int], minimum_size: int) -> Table:
@@ -57,9 +58,9 @@ class _Maglev:
     endpoints: Sequence[Endpoint]
     slots: Sequence[int]
 
-    def endpoint(self, key: int) -> Endpoint:
-        """The one in the key's slot."""
-        return self.endpoints[self.slots[key % len(self.slots)]]
+    def endpoint(self, key: int, number: int = 0) -> Endpoint:
+        """The one in the key's slot, or in that of a key that Envoy makes of both."""
+        return self.endpoints[self.slots[(key ^ -number & _MASK) % len(self.slots)]]
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from llm_fallback.cli.check import add_files, add_workload, load_files, write
 from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.explanation import as_data, as_text, explain
+from llm_fallback.paths import normalised
 from llm_fallback.rewriting import Headers, OriginalRequest
 
 _DESCRIPTION = """\
@@ -103,7 +104,7 @@ def _request(options: argparse.Namespace) -> OriginalRequest:
         options.method,
         url.hostname or "",
         url.port or _DEFAULT_PORTS[url.scheme],
-        path or "/",
+        normalised(path or "/"),
         _headers(options.headers),
         _body(options.body),
         url.scheme,

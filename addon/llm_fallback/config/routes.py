@@ -102,7 +102,8 @@ class Retries:
     """Up to `attempts` retries on the conditions in `retry_on` and the statuses in `codes`.
 
     `per_try_timeout_s` None: none of its own. The back-off before retry n is up to `backoff_s` x (2^n - 1),
-    at most ten times `backoff_s`. `avoid_tried`: prefer endpoints that have not been tried.
+    at most ten times `backoff_s`. `avoid_tried`: prefer endpoints that have not been
+    tried.
     """
 
     attempts: int

@@ -22,7 +22,7 @@ from llm_fallback.config.workload import parse_labels
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import flows, hangup, story, virtual_upstream
+from llm_fallback.mitm import flows, hangup, quotations, story, virtual_upstream
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from llm_fallback.upstream.defects import report
@@ -90,6 +90,7 @@ class LLMFallback:
         master = ctx.master
         self._uninstall = [
             virtual_upstream.install(self),
+            quotations.install(),
             hangup.install(
                 master.event_loop, on_demand=self._reloader.demand, on_terminal_closed=master.shutdown
             ),
@@ -120,15 +121,17 @@ class LLMFallback:
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again and again
 
     def done(self) -> None:
-        """Leave mitmproxy as it was."""
+        """Leave mitmproxy as it was, unless it ends."""
         self._reloader.stop()
         self._stop_listening()
+        gc.unfreeze()
+        if ctx.master.should_exit.is_set():
+            # mitmproxy still serves clients: what is managed goes nowhere now, and never where they say.
+            self._engine.close()
+            return
         for uninstall in self._uninstall:
             uninstall()
         self._uninstall = []
-        gc.unfreeze()
-        if ctx.master.should_exit.is_set():
-            self._engine.close()  # not when the script is only loaded anew: answers may be on their way
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""

@@ -12,10 +12,10 @@ from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.net.http import status_codes
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.outlier import Endpoint
+from llm_fallback.paths import normalised
 from llm_fallback.redaction import (
     REDACTED,
     is_credential,
@@ -83,7 +83,7 @@ def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
     """
     request, data = flow.request, flow.request.data
     mine = held.host == host
-    path = restore_query(decode(data.path), held.query if mine else ())
+    path = normalised(restore_query(decode(data.path), held.query if mine else ()))
     headers = tuple(
         (decode(n), decode(v)) for n, v in _restored(data.headers.fields, held.headers if mine else ())
     )
@@ -97,6 +97,7 @@ def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
         request.scheme,
         _ends(flow.client_conn.peername),
         _ends(flow.client_conn.sockname),
+        decode(data.authority),
     )
 
 
@@ -150,9 +151,8 @@ def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:
     has_length = any(name.lower() == "content-length" for name, _ in headers)
     if head.has_body and not has_length and flow.request.data.http_version == b"HTTP/1.1":
         headers = (*headers, ("transfer-encoding", "chunked"))
-    reason = (head.reason or status_codes.RESPONSES.get(head.status, "")).encode("latin-1", "replace")
     response = http.Response(
-        b"HTTP/1.1", head.status, reason, _headers(headers), None, None, time.time(), None
+        b"HTTP/1.1", head.status, head.reason.encode(), _headers(headers), None, None, time.time(), None
     )
     response.stream = not head.is_local
     return response

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from llm_fallback import cors, header_operations
 from llm_fallback.config.routes import NO_HEADERS, RouteDestination
-from llm_fallback.local_replies import LocalReply
+from llm_fallback.local_replies import LocalReply, reason_phrase
 from llm_fallback.matching import RequestFacts
 from llm_fallback.rewriting import Headers, end_to_end
 from llm_fallback.routing import Matched
@@ -46,19 +46,20 @@ def upstream_head(answer: Answered, changes: "Changes | None", *, has_body: bool
         headers.append(("date", formatdate(usegmt=True)))
     headers += [(_SERVICE_TIME, str(round(answer.service_time_s * 1000))), _SERVER]
     changed = changes.apply(tuple(headers)) if changes else tuple(headers)
-    return Head(response.status, response.reason, changed, has_body)
+    return Head(response.status, reason_phrase(response.status), changed, has_body)
 
 
-def local_pieces(reply: LocalReply, changes: "Changes | None" = None) -> list[Piece]:
-    """A local reply with the headers that Envoy gives it."""
+def local_pieces(reply: LocalReply, changes: "Changes | None" = None, *, method: str = "GET") -> list[Piece]:
+    """A local reply with the headers that Envoy gives it; to HEAD, its body is told of and not sent."""
     body = reply.body.encode("utf-8", "surrogateescape")
     headers = [*reply.headers, ("content-length", str(len(body)))]
     if body:
         headers.append(("content-type", reply.content_type))
     changed = changes.apply(tuple(headers)) if changes else tuple(headers)
+    body = b"" if method == "HEAD" else body
     head = Head(
         reply.status,
-        "",
+        reason_phrase(reply.status),
         (*changed, ("date", formatdate(usegmt=True)), _SERVER),
         has_body=bool(body),
         is_local=True,

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 from llm_fallback import local_replies, retry
@@ -17,7 +18,7 @@ from llm_fallback.config.snapshot import Target
 from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Event
 from llm_fallback.health import Health
 from llm_fallback.local_replies import Flag, LocalReply
-from llm_fallback.outlier import Endpoint, Outcome
+from llm_fallback.outlier import Endpoint, Monitor, Outcome
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
@@ -76,13 +77,18 @@ class Limits:
 
 
 type IsOut = Callable[[Endpoint], bool]
+type Proves = Callable[[Answered], Outcome | None]
+
+
+def _as_the_mesh(answered: Answered) -> Outcome:
+    return Outcome(answered.response.status)
 
 
 class Attempts:
     """The attempts at one target, and what has come of them so far.
 
     `is_out` says which endpoints are not asked, in place of the detector and of panic. `proves` says what the
-    status of an answer proves of its endpoint; None: whoever reads the answer will know, and charge it.
+    head of an answer proves of its endpoint; None: whoever reads the answer will know, and charge it.
     """
 
     def __init__(  # noqa: PLR0913 - what shapes the attempts at one target
@@ -94,7 +100,7 @@ class Attempts:
         *,
         hash_key: int | None = None,
         is_out: IsOut | None = None,
-        proves: Callable[[int], Outcome | None] = Outcome,
+        proves: Proves = _as_the_mesh,
     ) -> None:
         self.made: list[Attempted] = []
         self.flags: tuple[Flag, ...] = ()
@@ -108,7 +114,7 @@ class Attempts:
         self._deadline = limits.deadline
         self._watcher = watcher
         self._hash_key = hash_key
-        self._endpoint_count = 0
+        self._monitors: dict[Endpoint, Monitor | None] = {}
         self._retry: Resource | None = None
 
     async def run(self, outgoing: Outgoing) -> LocalReply | Answered:
@@ -141,8 +147,15 @@ class Attempts:
     def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
         """Count the outcome for the endpoint, and say so if it is ejected for it."""
         shared = self._shared
-        total, now = self._endpoint_count, shared.clock()
-        if ejected := shared.health.record(self._target, endpoint, outcome, total=total, now=now):
+        ejected = shared.health.record(
+            self._target,
+            endpoint,
+            outcome,
+            total=shared.discovery.count(self._target),
+            now=shared.clock(),
+            monitor=self._monitors.get(endpoint),
+        )
+        if ejected:
             shared.on_event(ejected)
             shared.sweep()
 
@@ -152,8 +165,8 @@ class Attempts:
     async def _choose(self, tried: list[Endpoint]) -> Endpoint | None:
         shared, target = self._shared, self._target
         endpoints = await shared.discovery.endpoints(target)
-        self._endpoint_count = len(endpoints)
         shared.sweep()
+        numbers = count()
         return choose_endpoint(
             endpoints,
             self._is_out,
@@ -164,15 +177,16 @@ class Attempts:
                 hash_key=self._hash_key,
                 now=shared.clock(),
                 rng=shared.rng,
+                number=next(numbers),
             ),
             panic_threshold=self._panic_threshold,
-            # With consistent hashing Istio lets a retry go where the hash says.
-            avoid=tried if self._policy.avoid_tried and target.balancing.hash_policy is None else (),
+            avoid=tried if self._policy.avoid_tried else (),
         )
 
     async def _attempt(self, endpoint: Endpoint, outgoing: Outgoing) -> Failure | Answered:
         """One upstream try, up to the response headers."""
         began = self._shared.clock()
+        self._monitors[endpoint] = self._shared.health.monitor(self._target, endpoint)
         self._watcher.attempting(outgoing, self._target, endpoint)
         result, status, failure = "cancelled", None, None
         try:
@@ -187,9 +201,10 @@ class Attempts:
         finally:
             took = self._shared.clock() - began
             self.made.append(Attempted(str(self._target), str(endpoint), result, took, status, failure))
-        if (outcome := self._proves(response.status)) is not None:
+        answered = Answered(response, endpoint, took)
+        if (outcome := self._proves(answered)) is not None:
             self.charge(endpoint, outcome)
-        return Answered(response, endpoint, took)
+        return answered
 
     async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
         """Send within the time that is left; the time of one try begins when there is a connection for it."""

@@ -19,7 +19,6 @@ from llm_fallback.upstream.connector import on_connected
 from llm_fallback.upstream.pool import Pool
 from llm_fallback.upstream.tls import TlsContexts
 
-
 _MAX_KEPT_PATH = 256
 
 
@@ -41,7 +40,6 @@ class UpstreamResponse:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
-        self.reason = response.reason or ""
         # Bytes that are not UTF-8 come back as they were: `surrogateescape` is what mitmproxy uses as well.
         self.headers = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
 
@@ -96,6 +94,7 @@ class UpstreamClient:
         self._pools: dict[Target, Pool] = {}
         self._pools_by_key: dict[TargetKey, Pool] = {}
         self._resolver: AbstractResolver | None = None
+        self._is_closed = False
 
     def prepare(self, targets: Iterable[Target]) -> None:
         """Get ready for these targets: what TLS needs is read now, and no request pays for it.
@@ -121,6 +120,8 @@ class UpstreamClient:
 
         Raises AttemptFailed if there are none.
         """
+        if self._is_closed:
+            raise AttemptFailed(Failure.OVERFLOW, "the proxy ends")
         on_connected.set(connected)
         pool = self._pools.get(target) or self._pool(target)
         session = pool.session or pool.open(self._resolver or self._make_resolver())
@@ -167,7 +168,8 @@ class UpstreamClient:
             pool.breakers.keep_only({_place(endpoint) for endpoint in endpoints})
 
     def close(self) -> None:
-        """Close all connections; needs the event loop in which they were opened, if there are any."""
+        """Close all connections and open none any more; needs the event loop in which they were opened."""
+        self._is_closed = True
         for pool in self._pools_by_key.values():
             pool.close()
         self._pools, self._pools_by_key = {}, {}

@@ -67,6 +67,10 @@ class Discovery:
         """The endpoints as far as they are known now: none before the first answer of DNS."""
         return self._known.get(_key(target), ()) if target.per_address else target.endpoints
 
+    def count(self, target: Target) -> int:
+        """How many endpoints the target has now."""
+        return len(self._known.get(_key(target), ()) if target.per_address else target.endpoints)
+
     def weight(self, target: Target, endpoint: Endpoint) -> int:
         """The endpoint's share of the load; every address of a name has the name's."""
         if not target.weights:

@@ -77,7 +77,7 @@ class Exchange:
             report(error)
             self._status = local_replies.INTERNAL_ERROR.status
             self._finish()
-            return local_pieces(local_replies.INTERNAL_ERROR)
+            return local_pieces(local_replies.INTERNAL_ERROR, method=self._request.method)
 
     async def _first(self) -> list[Piece]:
         """The head of the answer, and what is there of its body."""
@@ -87,7 +87,8 @@ class Exchange:
             self._status = answer.status
             self._flags += answer.flags
             self._finish()
-            return local_pieces(answer, self._changes() if answer.is_changed_by_rules else None)
+            changes = self._changes() if answer.is_changed_by_rules else None
+            return local_pieces(answer, changes, method=self._request.method)
         self._answered = answer
         self._status = answer.response.status
         held = self._sent.held if self._sent else ()

@@ -138,9 +138,13 @@ class Leg:
         if self._sent and self._endpoint:
             self._watcher.attempting(self._sent, self.target, self._endpoint)
 
-    def _proves(self, status: int) -> Outcome | None:
-        """What a status proves by itself; an answer that is no error has to be read first."""
-        return failures.proved_by(status, self._policy, self.target.outlier) if status >= 400 else None
+    def _proves(self, answer: Answered) -> Outcome | None:
+        """What an error status proves, and asks for; an answer that is none has to be read first."""
+        status = answer.response.status
+        if status < 400:
+            return None
+        self._hold_off(answer)
+        return failures.proved_by(status, self._policy, self.target.outlier)
 
     def _end_trial(self, *, succeeded: bool | None) -> None:
         if self._trial:
@@ -174,7 +178,6 @@ class Leg:
     async def _judge(self, answer: Answered) -> Committed | Lost:
         status = answer.response.status
         if status >= 400:
-            self._hold_off(answer)
             covered = failures.covers_status(self._policy, status)
             self._succeeded = False if covered else None
             return Lost(self, str(status), covered, Committed(self, answer, (), self._gate("")))

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from llm_fallback.config.compile.conditions import pattern, string_match
 from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import (
-    DEFAULT_RETRIES,
     NO_HEADERS,
     Action,
     Cors,
@@ -77,21 +76,22 @@ def rewrite(given: HTTPRewrite | None) -> Rewrite | None:
     return Rewrite(given.uri or None, None, given.authority or None)
 
 
-def retries(given: HTTPRetry | None) -> Retries:
-    """The retry policy of a rule; Istio's default where it says nothing."""
+def retries(given: HTTPRetry | None, defaults: Retries) -> Retries:
+    """The retry policy of a rule; the defaults where it says nothing."""
     if given is None:
-        return DEFAULT_RETRIES
+        return defaults
+    avoid = given.retry_ignore_previous_hosts
     per_try = None if given.per_try_timeout is None else given.per_try_timeout / 1000
     words = given.retry_on.split(",") if given.retry_on else []
     codes = frozenset(int(word) for word in words if word.isdigit())
     retry_on = frozenset(word for word in words if not word.isdigit())
     return Retries(
         given.attempts,
-        retry_on if words else DEFAULT_RETRIES.retry_on,
+        retry_on if words else defaults.retry_on,
         codes,
         per_try,
-        DEFAULT_RETRIES.backoff_s if given.backoff is None else given.backoff / 1000,
-        given.retry_ignore_previous_hosts is not False,
+        defaults.backoff_s if given.backoff is None else given.backoff / 1000,
+        defaults.avoid_tried if avoid is None else avoid,
     )
 
 

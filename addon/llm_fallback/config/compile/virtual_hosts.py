@@ -1,7 +1,8 @@
 """From VirtualServices and LLMRoutes to the rules of each host: what Istio generates as routes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from llm_fallback.config.collection import Collection
 from llm_fallback.config.compile.actions import action, cors, fault, headers, mirrors, retries, rewrite
@@ -9,7 +10,16 @@ from llm_fallback.config.compile.conditions import llm_match, matches
 from llm_fallback.config.compile.rescue import Policies
 from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import RescuePolicy
-from llm_fallback.config.routes import Match, Route, RouteDestination, VirtualHost
+from llm_fallback.config.routes import (
+    DEFAULT_RETRIES,
+    Action,
+    Match,
+    Retries,
+    Route,
+    RouteDestination,
+    VirtualHost,
+)
+from llm_fallback.config.snapshot import Service
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
 from llm_fallback.resources.llmfallbackpolicy import TargetKind
@@ -20,19 +30,19 @@ type Labels = Mapping[str, str]
 
 
 def virtual_hosts(
-    collection: Collection, described: Iterable[str], workload: Labels
+    collection: Collection, services: Mapping[str, Service], workload: Labels
 ) -> tuple[dict[str, VirtualHost], dict[str, VirtualHost]]:
     """The rules by host, and those of wildcards by their suffix.
 
-    `described` are the hosts that have a service; `workload` holds the labels of the workload that asks.
+    `services` are those of the hosts that have one; `workload` holds the labels of the workload that asks.
     """
-    policies = Policies(collection)
+    rules_of = _Rules(collection, services, workload)
     found: dict[str, VirtualHost] = {}
     wildcards: dict[str, VirtualHost] = {}
     for written in collection.virtual_services:
         if not written.resource.spec.is_for_sidecars:
             continue
-        rules = VirtualHost(written.document.name, _routes(written, workload, policies))
+        rules = rules_of.virtual_service(written)
         for host in written.resource.spec.hosts:
             if host.startswith("*"):
                 wildcards.setdefault(host[1:], rules)
@@ -40,12 +50,86 @@ def virtual_hosts(
                 found.setdefault(host, rules)
     for llm_route in collection.llm_routes:
         if llm_route.resource.spec.is_for_sidecars:
-            rules = VirtualHost(llm_route.document.name, _llm_routes(llm_route, workload, policies))
-            found.setdefault(llm_route.resource.spec.host, rules)
-    for host in described:
-        rules = found.get(host) or _wildcard_rules(host, wildcards) or _own_rules(host)
-        found[host] = _with_policy(rules, policies.of_host(host))
+            found.setdefault(llm_route.resource.spec.host, rules_of.llm_route(llm_route))
+    for host in services:
+        rules = found.get(host) or _wildcard_rules(host, wildcards) or rules_of.no_resource(host)
+        found[host] = _with_policy(rules, rules_of.policies.of_host(host))
     return found, wildcards
+
+
+class _Rules:
+    """What the rules of one resource become."""
+
+    def __init__(self, collection: Collection, services: Mapping[str, Service], workload: Labels) -> None:
+        self.policies = Policies(collection)
+        self._workload = workload
+        self._hashing = {host for host, service in services.items() if _hashes(service)}
+
+    def virtual_service(self, written: Written[VirtualService]) -> VirtualHost:
+        """The rules of a VirtualService."""
+        found: list[Route] = []
+        for index, rule in enumerate(written.resource.spec.http):
+            alternatives = matches(written, index, rule, self._workload)
+            if alternatives is not None:
+                found.append(self._route(written, index, rule, alternatives))
+        return VirtualHost(written.document.name, tuple(found))
+
+    def llm_route(self, written: Written[LLMRoute]) -> VirtualHost:
+        """The rules of an LLMRoute."""
+        found: list[Route] = []
+        for index, rule in enumerate(written.resource.spec.rules):
+            alternatives = llm_match(written, index, rule, self._workload)
+            if alternatives is not None:
+                destinations = _backends(rule.backend_refs)
+                route = Route(
+                    rule.name or written.resource.metadata.name,
+                    _source(written, ("spec", "rules", index)),
+                    destinations,
+                    alternatives,
+                    is_weighted=len(rule.backend_refs) > 1,
+                    retries=self._default_retries(destinations, is_weighted=len(rule.backend_refs) > 1),
+                    llm_rule=rule.name or None,
+                    rescue=self.policies.of_rule(TargetKind.LLM_ROUTE, written, rule.name),
+                )
+                found.append(route)
+        return VirtualHost(written.document.name, tuple(found))
+
+    def no_resource(self, host: str) -> VirtualHost:
+        """The route of a host that nothing routes; Istio calls it `default` as well."""
+        destinations = (RouteDestination(Destination(host)),)
+        defaults = self._default_retries(destinations, is_weighted=False)
+        return VirtualHost("default", (Route("default", "generated", destinations, retries=defaults),))
+
+    def _route(
+        self, written: Written[VirtualService], index: int, rule: HTTPRoute, alternatives: tuple[Match, ...]
+    ) -> Route:
+        does = action(rule)
+        defaults = self._default_retries(does, is_weighted=len(rule.route) > 1)
+        return Route(
+            rule.name or written.resource.metadata.name,
+            _source(written, ("spec", "http", index)),
+            does,
+            alternatives,
+            is_weighted=len(rule.route) > 1,
+            headers=headers(rule.headers),
+            rewrite=rewrite(rule.rewrite),
+            timeout_s=None if rule.timeout is None else rule.timeout / 1000,
+            retries=retries(rule.retries, defaults),
+            fault=fault(rule.fault),
+            mirrors=mirrors(rule),
+            cors=cors(rule.cors_policy),
+            rescue=self.policies.of_rule(TargetKind.VIRTUAL_SERVICE, written, rule.name),
+        )
+
+    def _default_retries(self, does: Action, *, is_weighted: bool) -> Retries:
+        """Istio's: they avoid endpoints that have been tried, unless the one destination hashes."""
+        if not isinstance(does, tuple) or is_weighted or does[0].destination.host not in self._hashing:
+            return DEFAULT_RETRIES
+        return replace(DEFAULT_RETRIES, avoid_tried=False)
+
+
+def _hashes(service: Service) -> bool:
+    return any(target.balancing.hash_policy for target in service.targets.values())
 
 
 def _with_policy(rules: VirtualHost, policy: RescuePolicy | None) -> VirtualHost:
@@ -62,56 +146,6 @@ def _wildcard_rules(host: str, wildcards: Mapping[str, VirtualHost]) -> VirtualH
     return None if longest is None else wildcards[longest]
 
 
-def _own_rules(host: str) -> VirtualHost:
-    """The route of a host that nothing routes; Istio calls it `default` as well."""
-    return VirtualHost("default", (Route("default", "generated", (RouteDestination(Destination(host)),)),))
-
-
-def _routes(written: Written[VirtualService], workload: Labels, policies: Policies) -> tuple[Route, ...]:
-    found: list[Route] = []
-    for index, rule in enumerate(written.resource.spec.http):
-        alternatives = matches(written, index, rule, workload)
-        if alternatives is not None:
-            route = _route(written, index, rule, alternatives)
-            policy = policies.of_rule(TargetKind.VIRTUAL_SERVICE, written, rule.name)
-            found.append(replace(route, rescue=policy))
-    return tuple(found)
-
-
-def _route(
-    written: Written[VirtualService], index: int, rule: HTTPRoute, alternatives: tuple[Match, ...]
-) -> Route:
-    return Route(
-        rule.name or written.resource.metadata.name,
-        _source(written, index),
-        action(rule),
-        alternatives,
-        is_weighted=len(rule.route) > 1,
-        headers=headers(rule.headers),
-        rewrite=rewrite(rule.rewrite),
-        timeout_s=None if rule.timeout is None else rule.timeout / 1000,
-        retries=retries(rule.retries),
-        fault=fault(rule.fault),
-        mirrors=mirrors(rule),
-        cors=cors(rule.cors_policy),
-    )
-
-
-def _llm_routes(written: Written[LLMRoute], workload: Labels, policies: Policies) -> tuple[Route, ...]:
-    found: list[Route] = []
-    for index, rule in enumerate(written.resource.spec.rules):
-        alternatives = llm_match(written, index, rule, workload)
-        if alternatives is not None:
-            name = rule.name or written.resource.metadata.name
-            place = f"{written.document.file}:{written.document.line(('spec', 'rules', index))}"
-            source = f"{place} {written.document.name}"
-            destinations = _backends(rule.backend_refs)
-            route = Route(name, source, destinations, alternatives, llm_rule=rule.name or None)
-            policy = policies.of_rule(TargetKind.LLM_ROUTE, written, rule.name)
-            found.append(replace(route, is_weighted=len(rule.backend_refs) > 1, rescue=policy))
-    return tuple(found)
-
-
 def _backends(refs: list[BackendRef]) -> tuple[RouteDestination, ...]:
     return tuple(
         RouteDestination(Destination(ref.provider_host), ref.weight or 1, authority=ref.host_rewrite)
@@ -120,6 +154,5 @@ def _backends(refs: list[BackendRef]) -> tuple[RouteDestination, ...]:
     )
 
 
-def _source(written: Written[VirtualService], index: int) -> str:
-    line = written.document.line(("spec", "http", index))
-    return f"{written.document.file}:{line} {written.document.name}"
+def _source(written: Written[Any], path: tuple[str | int, ...]) -> str:
+    return f"{written.document.file}:{written.document.line(path)} {written.document.name}"
