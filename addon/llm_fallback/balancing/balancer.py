@@ -55,7 +55,7 @@ class Balancer:
             for endpoint in endpoints:
                 self._notice(endpoint, known.get(endpoint, now))
 
-    def pick(
+    def pick(  # noqa: PLR0913 - what a choice may go by
         self,
         candidates: Sequence[Endpoint],
         *,

@@ -65,7 +65,7 @@ def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held
     headers = tuple(field for field in data.headers.fields if _has_credential(field))
     if headers:
         data.headers.fields = tuple(
-            (field[0], _redact(*field)) if field in headers else field for field in data.headers.fields
+            (n, _redact(n, v)) if _has_credential((n, v)) else (n, v) for n, v in data.headers.fields
         )
     query: tuple[str, ...] = ()
     if b"?" in data.path:

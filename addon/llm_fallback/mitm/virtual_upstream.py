@@ -177,7 +177,9 @@ class VirtualUpstream(HttpConnection):
 
     def apology(self) -> list[Piece]:
         """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""
-        return [End.BROKEN] if self._has_head else local_pieces(INTERNAL_ERROR)
+        if self._has_head:
+            return [End.BROKEN]
+        return local_pieces(INTERNAL_ERROR, method=self._flow.request.method)
 
     def backlog(self) -> int:
         """Bytes that wait for the client's HTTP/2 flow control."""
