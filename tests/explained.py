@@ -9,8 +9,8 @@ from llm_fallback.config.snapshot import (
 )
 from llm_fallback.explanation import Explanation, explain
 from llm_fallback.explanation.model import Destination as Told
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, OutlierPolicy
-from llm_fallback.rewriting import OriginalRequest
 
 A, B = Destination("a.com"), Destination("b.com")
 GONE = Destination("gone.com", 81, "v9")

@@ -21,8 +21,8 @@ from llm_fallback.config.snapshot import (
     Snapshot,
 )
 from llm_fallback.explanation.model import Use
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.retry import MAX_REPLAY_BYTES
-from llm_fallback.rewriting import OriginalRequest
 from tests.explained import GONE, OTHERWISE_B, TO_A, A, B, asking, only, snapshot, target, to, told
 
 ORIGIN = ("Origin", "https://page.com")

@@ -29,9 +29,9 @@ from llm_fallback.config.routes import (
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Snapshot, Target
 from llm_fallback.explanation import Explanation, explain, redacted
 from llm_fallback.explanation.model import Destination as Told
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.redaction import redact_query
-from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.attempts import Shared
 from llm_fallback.upstream.exchange import Exchange

@@ -39,8 +39,8 @@ from llm_fallback.config.snapshot import (
     Warmup,
 )
 from llm_fallback.explanation import Explanation, as_data, as_text, explain
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, OutlierPolicy
-from llm_fallback.rewriting import OriginalRequest
 
 A, B, C = (RouteDestination(Destination(f"{name}.com")) for name in "abc")
 POLICY = RescuePolicy(

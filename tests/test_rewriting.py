@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target, Tls
+from llm_fallback.messages import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed, rewrite
+from llm_fallback.rewriting import rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
 OWN = Provider("own", "/v1/chat/completions", ProviderConfig("own-model", api_key=SecretStr("own-key")))

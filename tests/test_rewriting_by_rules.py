@@ -20,8 +20,9 @@ from llm_fallback.config.routes import (
 )
 from llm_fallback.config.routes import Headers as Operations
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
+from llm_fallback.messages import Headers, OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import NO_PLAN, Headers, OriginalRequest, Outgoing, Plan, rewrite
+from llm_fallback.rewriting import NO_PLAN, Plan, rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
 KEYED = ProviderConfig("qwen-72b", api_key=SecretStr("qwen-key"))

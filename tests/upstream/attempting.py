@@ -6,8 +6,8 @@ from typing import Any
 from llm_fallback.config.routes import DEFAULT_RETRIES, Retries
 from llm_fallback.config.snapshot import Target
 from llm_fallback.local_replies import LocalReply
+from llm_fallback.messages import Outgoing
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits
 from tests.upstream.virtual_time import run
 from tests.upstream.world import EJECTS, Lowest, Reply, World, target

@@ -8,8 +8,8 @@ from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import Action, Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.events import Handled
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.answers import End, Head
 from llm_fallback.upstream.exchange import Exchange
 from tests.upstream.virtual_time import run

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any, Self
 
 from llm_fallback.config.snapshot import ConnectionPool, Target
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.client import UpstreamClient, UpstreamResponse
 
 DEADLINE_S = 20.0

@@ -8,8 +8,8 @@ from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import Limits, Link, RescuePolicy
 from llm_fallback.config.routes import Retries, Route
 from llm_fallback.events import Rescued
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.client import BodyBroken
 from tests.upstream.exchanging import POST, Story, play, rule, to
 from tests.upstream.world import EJECTS, Reply, target

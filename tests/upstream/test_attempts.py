@@ -4,9 +4,9 @@ import pytest
 
 from llm_fallback.config.snapshot import Target
 from llm_fallback.local_replies import NO_HEALTHY_UPSTREAM, Flag
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import OutlierPolicy
 from llm_fallback.retry import MAX_REPLAY_BYTES, Failure
-from llm_fallback.rewriting import Outgoing
 from tests.upstream.attempting import WATCHED, Script, attempt, outcome, retries
 from tests.upstream.world import EJECTS, SILENCE, UNREACHABLE, Reply, target
 

@@ -19,9 +19,9 @@ from llm_fallback.config.routes import (
     StringMatch,
 )
 from llm_fallback.events import Attempted, Handled
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import OutlierPolicy
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import OriginalRequest
 from llm_fallback.upstream.answers import End
 from tests.upstream.exchanging import POST, play, request, rule, to
 from tests.upstream.world import EJECTS, Lowest, Reply, target

@@ -18,8 +18,8 @@ from llm_fallback.config.routes import (
     StringMatch,
 )
 from llm_fallback.config.snapshot import Algorithm, HashPolicy, HashSource, LoadBalancing, Provider
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import OriginalRequest
 from tests.upstream.exchanging import POST, play, request, rule, to
 from tests.upstream.world import EJECTS, SILENCE, Lowest, Reply, target
 

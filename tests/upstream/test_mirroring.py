@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from llm_fallback.config.snapshot import Provider, Target
+from llm_fallback.messages import Outgoing
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.client import BodyBroken
 from llm_fallback.upstream.mirroring import as_copy, send_copy
 from tests.upstream.virtual_time import run

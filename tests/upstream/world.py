@@ -11,11 +11,11 @@ from llm_fallback.balancing import Balancer
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.health import Health
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClient
 from llm_fallback.upstream.discovery import Discovery

@@ -16,8 +16,8 @@ from llm_fallback.cli.check import add_files, add_workload, load_files, write
 from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.explanation import as_data, as_text, explain
+from llm_fallback.messages import Headers, OriginalRequest
 from llm_fallback.paths import normalised
-from llm_fallback.rewriting import Headers, OriginalRequest
 
 _DESCRIPTION = """\
 Say what would happen to a request, and why: the rule it falls under, those it does not, its target, its

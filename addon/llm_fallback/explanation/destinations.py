@@ -11,9 +11,10 @@ from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, place
 from llm_fallback.explanation.sending import sent
+from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.rescue.retries import retries_at
 from llm_fallback.retry import try_timeout_s
-from llm_fallback.rewriting import OriginalRequest, Outgoing, Plan, rewrite
+from llm_fallback.rewriting import Plan, rewrite
 from llm_fallback.routing import Matched, Routed, choose_destination, find_target
 from llm_fallback.selection import choose_target
 

@@ -11,8 +11,8 @@ from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.explanation.places import IsEjected
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.matching import RequestFacts, explain_mismatch
+from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.retry import MAX_REPLAY_BYTES
-from llm_fallback.rewriting import OriginalRequest, is_well_formed
 from llm_fallback.routing import Matched, find_route
 
 

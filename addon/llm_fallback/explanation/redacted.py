@@ -5,8 +5,8 @@ from dataclasses import replace
 from llm_fallback.config.routes import HeaderOperations
 from llm_fallback.explanation import model
 from llm_fallback.local_replies import LocalReply, in_order
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.redaction import is_credential, redact_header, redact_query
-from llm_fallback.rewriting import OriginalRequest
 
 
 def request(original: OriginalRequest) -> model.Request:

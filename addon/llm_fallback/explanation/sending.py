@@ -9,8 +9,9 @@ from llm_fallback.config.snapshot import Algorithm, HashPolicy, ProviderConfig, 
 from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.json_members import Value
+from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import OriginalRequest, Outgoing, Plan
+from llm_fallback.rewriting import Plan
 
 _HASHING = frozenset({Algorithm.RING_HASH, Algorithm.MAGLEV})
 

@@ -5,9 +5,9 @@ from mitmproxy.connection import Server
 
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Handled
+from llm_fallback.messages import Outgoing
 from llm_fallback.mitm import flows, story
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.engine import Engine
 from llm_fallback.upstream.exchange import Exchange

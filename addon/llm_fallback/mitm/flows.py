@@ -14,6 +14,7 @@ from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
 
 from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.messages import Headers, OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.paths import normalised
 from llm_fallback.redaction import (
@@ -24,7 +25,6 @@ from llm_fallback.redaction import (
     redact_query,
     restore_query,
 )
-from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing
 from llm_fallback.upstream.answers import Head
 
 type _Fields = tuple[tuple[bytes, bytes], ...]

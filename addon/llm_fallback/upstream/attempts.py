@@ -18,11 +18,11 @@ from llm_fallback.config.snapshot import Target
 from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Event
 from llm_fallback.health import Health
 from llm_fallback.local_replies import Flag, LocalReply
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint, Monitor, Outcome
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.selection import choose_endpoint
 from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import AttemptFailed, UpstreamClient, UpstreamResponse

@@ -11,9 +11,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from llm_fallback.config.snapshot import Target, TargetKey
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Load, Overflow, Place, Resource
 from llm_fallback.upstream.connector import on_connected
 from llm_fallback.upstream.pool import Pool
@@ -59,7 +59,7 @@ class UpstreamResponse:
         """
         try:
             return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError if we have closed it
             raise BodyBroken from error
 
     def read_ready(self) -> bytes:

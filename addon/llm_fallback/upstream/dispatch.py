@@ -11,10 +11,11 @@ from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Attempted
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.matching import RequestFacts
+from llm_fallback.messages import Headers, OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.rescue.failures import in_order
 from llm_fallback.rescue.gate import AnswerGate
-from llm_fallback.rewriting import Headers, OriginalRequest, Outgoing, Plan, rewrite
+from llm_fallback.rewriting import Plan, rewrite
 from llm_fallback.routing import Matched, Routed, find_target
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
 from llm_fallback.upstream.legs import Candidate

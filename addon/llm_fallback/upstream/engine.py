@@ -8,10 +8,10 @@ from llm_fallback.balancing import Balancer
 from llm_fallback.config.snapshot import LoadBalancing, Snapshot, Target, TargetKey
 from llm_fallback.events import Event
 from llm_fallback.health import Health
+from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
-from llm_fallback.rewriting import OriginalRequest, Outgoing
 from llm_fallback.status import EndpointStatus, TargetStatus
 from llm_fallback.upstream.client import UpstreamClient
 from llm_fallback.upstream.defects import report

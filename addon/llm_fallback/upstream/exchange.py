@@ -17,8 +17,8 @@ from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Handled, Rescued
 from llm_fallback.local_replies import Flag, LocalReply
+from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
-from llm_fallback.rewriting import OriginalRequest, is_well_formed
 from llm_fallback.routing import Matched, Routed, choose_destination, find_route
 from llm_fallback.selection import choose_target
 from llm_fallback.upstream.answers import Changes, End, Piece, local_pieces, upstream_head

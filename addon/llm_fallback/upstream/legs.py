@@ -9,6 +9,7 @@ from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted
 from llm_fallback.local_replies import LocalReply
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.rescue import failures
 from llm_fallback.rescue.gate import AnswerGate, Verdict
@@ -16,7 +17,6 @@ from llm_fallback.rescue.readmission import Trial
 from llm_fallback.rescue.retries import asks_for_stream, retries_at
 from llm_fallback.rescue.retry_after import wait_s
 from llm_fallback.retry import Failure
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
 from llm_fallback.upstream.client import BodyBroken
 

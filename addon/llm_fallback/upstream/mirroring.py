@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import Outgoing
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared
 from llm_fallback.upstream.client import BodyBroken
 
