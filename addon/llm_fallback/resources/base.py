@@ -4,7 +4,15 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 _UNIT_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -127,9 +135,17 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, Expanded) and value.isascii() and value.isdigit() else value
 
 
+def _still_expanded(value: object, validate: ValidatorFunctionWrapHandler) -> str:
+    text: str = validate(value)
+    return Expanded(text) if isinstance(value, Expanded) else text
+
+
 def _decimal(value: object) -> object:
     return float(value) if isinstance(value, Expanded) and _DECIMAL.fullmatch(value) else value
 
+
+KeepsExpanded = WrapValidator(_still_expanded)
+"""For texts of which it matters later whether they came from a variable: pydantic makes them plain ones."""
 
 Integer = Annotated[int, BeforeValidator(_number)]
 Decimal = Annotated[float, BeforeValidator(_decimal)]

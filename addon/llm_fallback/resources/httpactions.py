@@ -13,8 +13,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from llm_fallback.resources.base import (
     Decimal,
     DurationMs,
+    Expanded,
     FieldError,
     Integer,
+    KeepsExpanded,
     MissingError,
     Model,
     OptionalPort,
@@ -113,7 +115,7 @@ def _decoded(value: object) -> object:
 class HTTPBody(Model):
     """The body of an answer: text, or base64."""
 
-    string: str | None = None
+    string: Annotated[str, KeepsExpanded] | None = None
     bytes: Annotated[builtins.bytes, BeforeValidator(_decoded)] | None = None
 
     @model_validator(mode="after")
@@ -141,7 +143,7 @@ class RegexRewrite(Model):
     """What in the path is replaced, and by what; a backslash and a digit stand for a group."""
 
     match: Regex
-    rewrite: Annotated[str, Field(min_length=1)]
+    rewrite: Annotated[str, Field(min_length=1), KeepsExpanded]
 
     @model_validator(mode="after")
     def _refers_to_groups(self) -> Self:
@@ -160,7 +162,7 @@ class RegexRewrite(Model):
 class HTTPRewrite(Model):
     """A change of path or authority; `uri` replaces what was matched."""
 
-    uri: str = ""
+    uri: Annotated[str, KeepsExpanded] = ""
     uri_regex_rewrite: RegexRewrite | None = None
     authority: str = ""
 

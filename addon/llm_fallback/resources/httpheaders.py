@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, model_validator
 
-from llm_fallback.resources.base import FieldError, Model, UnsupportedError
+from llm_fallback.resources.base import FieldError, KeepsExpanded, Model, UnsupportedError
 
 AUTHORITY = frozenset({":authority", "host"})
 """Names under which a request's authority is set, in lower case."""
@@ -41,7 +41,7 @@ def _value(value: str) -> str:
     return value
 
 
-HeaderValue = Annotated[str, AfterValidator(_value)]
+HeaderValue = Annotated[str, AfterValidator(_value), KeepsExpanded]
 """The text of a header, with `%%` for a percent sign."""
 
 OwnName = Annotated[str, AfterValidator(_own_name)]
