@@ -258,3 +258,8 @@ def test_the_story_of_the_documentation(
     )
 
     assert capsys.readouterr().out in (ROOT / "docs" / "explain.md").read_text()
+
+
+def test_a_dot_at_the_end_of_the_host(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the same host."""
+    assert run(capsys, "--url", "http://A.com./") == run(capsys, "--url", "http://a.com/")

@@ -22,6 +22,7 @@ from llm_fallback.config.snapshot import (
 )
 from llm_fallback.explanation.model import Use
 from llm_fallback.messages import OriginalRequest
+from llm_fallback.resources.base import Expanded
 from llm_fallback.retry import MAX_REPLAY_BYTES
 from tests.explained import GONE, OTHERWISE_B, TO_A, A, B, asking, only, snapshot, target, to, told
 
@@ -74,6 +75,12 @@ def test_rules() -> None:
             asking(),
             (418, "tea", (), "the rule"),
             id="direct",
+        ),
+        pytest.param(
+            Route("r", "f:1", DirectResponse(418, b"s3cret", is_secret=True)),
+            asking(),
+            (418, "[redacted]", (), "the rule"),
+            id="direct-from-a-variable",
         ),
         pytest.param(
             Route("r", "f:1", Redirect(302, uri="/new")), asking(), (302, "", (), "the rule"), id="redirect"
@@ -245,8 +252,10 @@ def test_cors(origin: tuple[tuple[str, str], ...], cors: Cors | None, expected: 
 
 
 def test_what_else_a_rule_does() -> None:
-    """Timeout, mirrors, and operations on headers, whose credentials are not shown."""
-    operations = HeaderOperations((("x-a", "1"), ("x-api-key", "s3cret")), (("x-b", "2"),), ("server",))
+    """Timeout, mirrors, and operations on headers, whose credentials and variables are not shown."""
+    operations = HeaderOperations(
+        (("x-a", "1"), ("x-api-key", "s3cret")), (("x-b", Expanded("s3cret")),), ("server",)
+    )
     route = to(
         RouteDestination(A, headers=Headers(response=operations)),
         timeout_s=3.0,
@@ -256,7 +265,9 @@ def test_what_else_a_rule_does() -> None:
 
     explanation = told(snapshot(route))
 
-    shown = HeaderOperations((("x-a", "1"), ("x-api-key", "[redacted]")), (("x-b", "2"),), ("server",))
+    shown = HeaderOperations(
+        (("x-a", "1"), ("x-api-key", "[redacted]")), (("x-b", "[redacted]"),), ("server",)
+    )
     assert explanation.rule
     assert explanation.rule.request_headers == explanation.rule.response_headers == shown
     assert only(explanation).response_headers == shown

@@ -11,8 +11,10 @@ from llm_fallback.redaction import (
     query_credentials,
     redact_header,
     redact_query,
+    redact_value,
     restore_query,
 )
+from llm_fallback.resources.base import Expanded
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,21 @@ def test_redact_header(name: str, value: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        pytest.param("X-Tenant", "acme", "acme", id="plain"),
+        pytest.param("X-Tenant", Expanded("acme"), "[redacted]", id="from-a-variable"),
+        pytest.param("Authorization", Expanded("Bearer s"), "Bearer [redacted]", id="with-a-scheme"),
+        pytest.param("X-Api-Key", "s", "[redacted]", id="by-its-name"),
+        pytest.param("Referer", "http://a/?key=s&b=1", "http://a/?key=[redacted]&b=1", id="in-a-query"),
+    ],
+)
+def test_redact_value(name: str, value: str, shown: str) -> None:
+    """What came from a variable is shown no more than what is a credential by its name."""
+    assert redact_value(name, value) == shown
+
+
+@pytest.mark.parametrize(
     ("path", "shown", "dropped"),
     [
         pytest.param("/a", "/a", "/a", id="no-query"),
@@ -119,6 +136,11 @@ def test_redact_header(name: str, value: str, shown: str) -> None:
         pytest.param("/a?api%5Fkey=s&b=1", "/a?api%5Fkey=[redacted]&b=1", "/a?b=1", id="percent-encoded"),
         pytest.param("/a?&&b=1", "/a?&&b=1", "/a?&&b=1", id="odd-but-not-secret-stays-as-it-is"),
         pytest.param("/key=s?b=1", "/key=s?b=1", "/key=s?b=1", id="a-path-is-no-query"),
+        pytest.param("/a?b=1;key=s&c=2", "/a?b=1;key=[redacted]&c=2", "/a?b=1&c=2", id="semicolon"),
+        pytest.param("/a?key=s;t=u&b=1", "/a?key=[redacted]&b=1", "/a?b=1", id="semicolon-in-the-secret"),
+        pytest.param("/a?b=1;c=2#d", "/a?b=1;c=2#d", "/a?b=1;c=2#d", id="semicolon-and-nothing-secret"),
+        pytest.param("/a?b=1#c?key=s", "/a?b=1#c?key=[redacted]", "/a?b=1", id="fragment"),
+        pytest.param("/a?b=1#key=s", "/a?b=1#key=[redacted]", "/a?b=1", id="fragment-of-pairs"),
     ],
 )
 def test_queries(path: str, shown: str, dropped: str) -> None:
@@ -163,7 +185,8 @@ def test_no_secret_of_any_query_is_left(pairs: list[tuple[str, str]]) -> None:
             id="each-its-own",
         ),
         pytest.param("/a?key=[redacted]&key=[redacted]", ("key=s",), "/a?key=s", id="one-more-than-held"),
-        pytest.param("/a?b=[redacted]", ("key=s",), "/a", id="a-placeholder-that-is-none-of-ours"),
+        pytest.param("/a?b=1;key=[redacted]", ("key=s;t",), "/a?b=1;key=s;t", id="after-a-semicolon"),
+        pytest.param("/a?b=[redacted]", ("key=s",), "/a?b=[redacted]", id="a-clients-own-words"),
     ],
 )
 def test_restore_query(path: str, held: tuple[str, ...], restored: str) -> None:
@@ -174,7 +197,7 @@ def test_restore_query(path: str, held: tuple[str, ...], restored: str) -> None:
 pairs_of_queries = st.builds(
     lambda name, rest: name + rest,
     st.sampled_from(["key", "a", "token", "api%5Fkey", "k%65y", "Key", "", "redacted"]),
-    st.one_of(st.just(""), st.text("=?%5BDdt[]/+é", max_size=8).map(lambda value: f"={value}")),
+    st.one_of(st.just(""), st.text("=?%5BDdt[]/+é;#", max_size=8).map(lambda value: f"={value}")),
 )
 
 

@@ -22,6 +22,7 @@ from llm_fallback.config.routes import Headers as Operations
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
+from llm_fallback.resources.base import Expanded
 from llm_fallback.rewriting import NO_PLAN, Plan, rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
@@ -319,3 +320,30 @@ def test_no_plan_is_a_plan_that_says_nothing(provider: Provider | None, host: st
     assert rewrite(request(), target, None) == rewrite(request(), target, None, NO_PLAN)
     assert rewrite(request(), target, None, Plan(destination=to(host))) == rewrite(request(), target, None)
     assert "operations" not in repr(NO_PLAN)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_what_came_from_variables_is_sent_and_not_shown(is_weighted: bool) -> None:  # noqa: FBT001
+    """In headers of rule and destination, and in paths, of which the query is the client's."""
+    plan = Plan(
+        rewrite=Rewrite(Expanded("/s3cret/50%%")),
+        operations=setting(x_rule=Expanded("s3cret 50%%"), x_plain="50%%"),
+        destination=to(operations=setting(x_destination=Expanded("s3cret"))),
+        is_weighted=is_weighted,
+    )
+
+    outgoing = rewrite(request("/?a=1&key=k"), target_of(None, "a.com"), None, plan).for_attempt(1, None)
+    path, headers = outgoing.shown()
+
+    assert outgoing.path == "/s3cret/50%%?a=1&key=k"
+    sent, shown = dict(outgoing.headers), dict(headers)
+    assert (sent["x-rule"], sent["x-destination"], sent["x-plain"]) == ("s3cret 50%", "s3cret", "50%")
+    assert path == "/[redacted]?a=1&key=[redacted]"
+    assert (shown["x-rule"], shown["x-destination"], shown["x-plain"]) == ("[redacted]", "[redacted]", "50%")
+
+
+def test_an_authority_that_came_from_a_variable() -> None:
+    """Is an address, and shown as one."""
+    plan = Plan(operations=setting(host=Expanded("b.com")))
+
+    assert rewrite(request(), target_of(None, "a.com"), None, plan).shown()[1][0] == ("Host", "b.com")

@@ -53,7 +53,7 @@ def authority(operations: HeaderOperations) -> str | None:
     """The authority that a request gets by `set` or else `add` of its Host header; None leaves it."""
     for name, value in (*operations.set, *operations.add):
         if name.lower() in _AUTHORITY and value:
-            return value
+            return str(value)  # an address is no secret, even if it came from a variable
     return None
 
 
@@ -66,7 +66,12 @@ def unsupported_variable(value: str) -> str | None:
 
 
 def _written(fields: Fields) -> Fields:
-    return tuple((n, v.replace("%%", "%")) for n, v in fields if v and not _is_internal(n))
+    return tuple((n, _plain(v)) for n, v in fields if v and not _is_internal(n))
+
+
+def _plain(value: str) -> str:
+    """The value as it is sent; what came from a variable is known by its type, which `replace` would lose."""
+    return type(value)(value.replace("%%", "%")) if "%" in value else value
 
 
 def _is_internal(name: str) -> bool:

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from llm_fallback import header_operations
 from llm_fallback.matching import RequestFacts
-from llm_fallback.redaction import is_credential, redact_header, redact_query
+from llm_fallback.redaction import REDACTED, redact_header, redact_query, redact_value
+from llm_fallback.resources.base import Expanded
 
 type Headers = tuple[tuple[str, str], ...]
 
@@ -73,7 +74,10 @@ class OriginalRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outgoing:
-    """The request as the target gets it; `api_key` is still to be put into `Authorization`."""
+    """The request as the target gets it; `api_key` is still to be put into `Authorization`.
+
+    A path or a header's value that came from a variable is `Expanded`.
+    """
 
     method: str
     path: str
@@ -82,11 +86,15 @@ class Outgoing:
     api_key: SecretStr | None
 
     def shown(self) -> tuple[str, Headers]:
-        """Path and headers for people: every credential, the provider's key among them, is redacted."""
-        headers = [(n, redact_header(n, v) if is_credential(n) else redact_query(v)) for n, v in self.headers]
+        """Path and headers for people: credentials and what came from variables are redacted."""
+        headers = [(n, redact_value(n, v)) for n, v in self.headers]
         if self.api_key:
             headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
-        return redact_query(self.path), tuple(headers)
+        path = redact_query(self.path)
+        if isinstance(self.path, Expanded):
+            _, question, query = path.partition("?")
+            path = f"/{REDACTED}{question}{query}"
+        return path, tuple(headers)
 
     def with_header(self, name: str, value: str) -> Self:
         """The same with this header, in place of any of its name."""

@@ -1,9 +1,11 @@
 """What is a credential, and what is shown in its place. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
+
+from llm_fallback.resources.base import Expanded
 
 REDACTED = "[redacted]"
 
@@ -14,6 +16,7 @@ _PARTS = re.compile(
 )
 _NO_SECRETS = frozenset({"idempotency-key", "sec-websocket-key"})
 _WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
+_LESS_USUAL = re.compile(r"([;#])")
 _WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of api_key, api-key and apiKey alike
 
 
@@ -34,6 +37,13 @@ def redact_header(name: str, value: str) -> str:
     return f"{scheme} {REDACTED}" if has_scheme else REDACTED
 
 
+def redact_value(name: str, value: str) -> str:
+    """What is shown of a header: of a URL with a key in its query, as in Referer, all but the key."""
+    if isinstance(value, Expanded) or is_credential(name):
+        return redact_header(name, value)
+    return redact_query(value)
+
+
 def redact_query(path: str) -> str:
     """The path with the secrets of its query replaced."""
     return _change_query(path, lambda name, pair: f"{name}={REDACTED}" if is_credential(name) else pair)
@@ -46,8 +56,13 @@ def drop_query_credentials(path: str) -> str:
 
 def query_credentials(path: str) -> tuple[str, ...]:
     """The `name=value` pairs of the query that may hold a secret, those already replaced excepted."""
-    pairs = path.partition("?")[2].split("&")
-    return tuple(p for p in pairs if is_credential(p.partition("=")[0]) and not _is_placeholder(p))
+    pairs = _pairs(path.partition("?")[2])
+    return tuple(p for _, p in pairs if is_credential(p.partition("=")[0]) and not _is_placeholder(p))
+
+
+def has_placeholder(path: str) -> bool:
+    """Whether a secret of the query has been replaced."""
+    return any(_is_placeholder(pair) for _, pair in _pairs(path.partition("?")[2]))
 
 
 def restore_query(path: str, held: Sequence[str]) -> str:
@@ -66,7 +81,8 @@ def restore_query(path: str, held: Sequence[str]) -> str:
 
 
 def _is_placeholder(pair: str) -> bool:
-    return unquote(pair.partition("=")[2]) == REDACTED
+    name, _, value = pair.partition("=")
+    return unquote(value) == REDACTED and is_credential(name)
 
 
 def _change_query(path: str, change: Callable[[str, str], str | None]) -> str:
@@ -74,6 +90,22 @@ def _change_query(path: str, change: Callable[[str, str], str | None]) -> str:
     before, question, query = path.partition("?")
     if not question:
         return path
-    pairs = (change(pair.partition("=")[0], pair) for pair in query.split("&"))
-    kept = "&".join(pair for pair in pairs if pair is not None)
-    return f"{before}?{kept}" if kept or not query else before
+    changed = ((separator, change(pair.partition("=")[0], pair)) for separator, pair in _pairs(query))
+    kept = [part for separator, pair in changed if pair is not None for part in (separator, pair)]
+    rest = "".join(kept[1:])
+    return f"{before}?{rest}" if rest or not query else before
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
+    """Each `name=value` of a query, and the separator before it: `&` and, as some servers have it, `;`.
+
+    What comes after a fragment's `#` is taken for pairs, too. A secret goes on to the next `&`: the others
+    may be part of it.
+    """
+    for segment in query.split("&"):
+        parts = ["&", *_LESS_USUAL.split(segment)]
+        for at in range(0, len(parts), 2):
+            if is_credential(parts[at + 1].partition("=")[0]):
+                yield parts[at], "".join(parts[at + 1 :])
+                break
+            yield parts[at], parts[at + 1]

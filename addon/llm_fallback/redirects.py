@@ -4,6 +4,7 @@ from llm_fallback.config.routes import DirectResponse, Redirect
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.matching import RequestFacts
 from llm_fallback.redaction import drop_query_credentials
+from llm_fallback.resources.base import Expanded
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -15,7 +16,8 @@ def reply(action: Redirect | DirectResponse, facts: RequestFacts) -> LocalReply:
     headers: tuple[tuple[str, str], ...] = ()
     if action.status == 201 or 300 <= action.status < 400:  # Envoy names the URL that was asked for
         headers = (("location", location(Redirect(), facts)),)
-    return LocalReply(action.status, action.body.decode("utf-8", "surrogateescape"), headers=headers)
+    body = action.body.decode("utf-8", "surrogateescape")
+    return LocalReply(action.status, Expanded(body) if action.is_secret else body, headers=headers)
 
 
 def location(redirect: Redirect, facts: RequestFacts) -> str:

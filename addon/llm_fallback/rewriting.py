@@ -29,6 +29,7 @@ from llm_fallback.messages import (
     end_to_end,
 )
 from llm_fallback.redaction import drop_query_credentials, is_credential
+from llm_fallback.resources.base import Expanded
 
 _OUR_OWN = frozenset({"content-length", "expect", "host"})  # between us and the target, not the client
 _ENVOYS_OWN = frozenset(
@@ -143,6 +144,8 @@ def rewrite(
         headers = (*headers, (_ORIGINAL_PATH, original))
     if authority != request.authority and authority == _explicit_authority(plan):
         headers = (*headers, (_ORIGINAL_HOST, request.authority))
+    if plan.rewrite and isinstance(plan.rewrite.uri, Expanded):
+        path = Expanded(path)
     outgoing = Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
     # A policy looks into answers, which it can do if they come as they are.
     return outgoing.with_header("accept-encoding", "identity") if plan.is_rescue else outgoing

@@ -11,6 +11,8 @@ from llm_fallback.config import load
 from llm_fallback.config.files import Source, read_files
 from tests.config.written import entry, provider
 
+NO_FILE = "is no regular file or folder (write what it gives into a file, and name that) [no-configuration]"
+
 
 def names(*paths: Path) -> list[str]:
     """Source names, and findings as they print."""
@@ -78,10 +80,9 @@ def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.yaml").write_bytes(b"#" * 1024**2)
     Path("b.yaml").write_bytes(b"#" * (1024**2 + 1))
 
-    assert names(Path("a.yaml"), Path("b.yaml"), Path("/dev/zero")) == [
+    assert names(Path("a.yaml"), Path("b.yaml")) == [
         "a.yaml",
         "b.yaml: is larger than 1 MiB (split it) [too-large]",
-        "/dev/zero: is larger than 1 MiB (split it) [too-large]",
     ]
 
 
@@ -95,16 +96,25 @@ def test_standard_input() -> None:
     assert load([Path("-")], {}).findings[0].problem == "does not exist"
 
 
-def test_a_named_pipe() -> None:
-    """What a shell's `<(...)` gives; in a folder it would make the load wait for ever."""
+def test_a_shells_pipe() -> None:
+    """What `<(...)` gives is for those who read once, as they do standard input; for others it is no file."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(b"a: 1")
-    os.mkfifo("b.yaml")
+    named = Path(f"/dev/fd/{reading}")
     try:
-        assert [s.text for s in read_files([Path(f"/dev/fd/{reading}")]) if isinstance(s, Source)] == [
-            b"a: 1"
-        ]
-        assert "holds no .yaml" in names(Path())[0]
+        assert names(named) == [f"{named}: {NO_FILE}"]
+        assert list(read_files([named], io.BytesIO())) == [Source(str(named), b"a: 1")]
     finally:
         os.close(reading)
+
+
+@pytest.mark.parametrize("stdin", [None, io.BytesIO()])
+def test_what_is_no_file(stdin: io.BytesIO | None) -> None:
+    """It is not opened: a pipe that nobody writes to would make the load wait for ever."""
+    os.mkfifo("b.yaml")
+
+    found = [str(read) for read in read_files([Path("b.yaml"), Path("/dev/zero"), Path()], stdin)]
+
+    assert found[:2] == [f"b.yaml: {NO_FILE}", f"/dev/zero: {NO_FILE}"]
+    assert "holds no .yaml" in found[2]

@@ -3,6 +3,8 @@
 import pytest
 
 from llm_fallback.config import Loaded
+from llm_fallback.config.routes import DirectResponse, Route
+from llm_fallback.resources.base import Expanded
 from tests.config.conftest import Load
 from tests.config.written import entry, openai, provider, rule, to, virtual_service
 
@@ -125,3 +127,53 @@ def test_a_header_that_a_rule_sets_is_never_shown(load_yaml: Load) -> None:
 
     assert [finding.field for finding in loaded.findings] == ["spec.http[0].headers.request.set.x-api-key"]
     assert "s3cret" not in " ".join(lines(loaded))
+
+
+def rule_of(load_yaml: Load, rule: str) -> Route:
+    """The compiled rule, with TENANT in the environment."""
+    loaded = load_yaml(entry() + virtual_service("b.com", http=rule), environment={"TENANT": "s3cret"})
+    assert loaded.snapshot is not None, lines(loaded)
+    return loaded.snapshot.virtual_hosts["b.com"].routes[0]
+
+
+def test_what_requests_get_from_the_environment_is_marked(load_yaml: Load) -> None:
+    """So that it is sent and not shown; what was written in the file is not marked."""
+    headers = "headers: {request: {set: {x-a: '${TENANT}', x-b: b}}, response: {add: {x-c: '${TENANT}'}}}"
+    rewrite = "rewrite: {uri: '/${TENANT}'}"
+    rule = to("b.com").replace("route:", f"{headers}, {rewrite}, route:", 1)
+    route = rule_of(load_yaml, rule.replace("destination:", f"{headers}, destination:", 1))
+
+    assert isinstance(route.action, tuple)
+    assert route.action[0].headers == route.headers
+    assert route.headers.request.set == (("x-a", "s3cret"), ("x-b", "b"))
+    assert [type(value) for _, value in route.headers.request.set] == [Expanded, str]
+    assert isinstance(route.headers.response.add[0][1], Expanded)
+    assert route.rewrite
+    assert route.rewrite.uri == "/s3cret"
+    assert isinstance(route.rewrite.uri, Expanded)
+
+
+def test_a_replacement_from_the_environment_is_marked(load_yaml: Load) -> None:
+    """As is what takes the place of a whole path."""
+    rewrite = "rewrite: {uriRegexRewrite: {match: a, rewrite: '${TENANT}'}}"
+    found = rule_of(load_yaml, to("b.com").replace("route:", f"{rewrite}, route:", 1)).rewrite
+
+    assert found
+    assert isinstance(found.uri, Expanded)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("string: '${TENANT}'", DirectResponse(200, b"s3cret", is_secret=True), id="text"),
+        pytest.param(
+            "bytes: '${TENANT}Aa'", DirectResponse(200, b"\xb3w+z\xd0\x1a", is_secret=True), id="bytes"
+        ),
+        pytest.param("string: tea", DirectResponse(200, b"tea"), id="written"),
+    ],
+)
+def test_a_body_from_the_environment_is_marked(load_yaml: Load, body: str, expected: DirectResponse) -> None:
+    """The client gets it, and nobody else."""
+    written = f"[{{directResponse: {{status: 200, body: {{{body}}}}}}}]"
+
+    assert rule_of(load_yaml, written).action == expected

@@ -53,6 +53,20 @@ def running(
         yield Stage(proxy, provider, stranger)
 
 
+def test_a_dot_at_the_end(stage: Stage) -> None:
+    """The name of the same host, in URL and Host header, and in CONNECT."""
+    for name in (f"http://{MANAGED}./", f"http://{MANAGED.upper()}./"):
+        with connect(stage.proxy.port) as sock:
+            sock.sendall(request_bytes(name, f"{MANAGED}.", BODY))
+            assert read_response(sock).body == b"provider"
+    with connect(stage.proxy.port) as sock:
+        sock.sendall(f"CONNECT {MANAGED}.:443 HTTP/1.1\r\nHost: {MANAGED}.:443\r\n\r\n".encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        with client_context(stage.proxy).wrap_socket(sock, server_hostname=MANAGED) as secured:
+            secured.sendall(request_bytes("/x", MANAGED, BODY))
+            assert read_response(secured).body == b"provider"
+
+
 def test_an_absolute_url_counts_before_the_host_header(stage: Stage) -> None:
     """RFC 9112: the request target wins; a Host header takes no request elsewhere, in either direction."""
     elsewhere = f"http://127.0.0.1:{stage.stranger.port}/"

@@ -33,6 +33,7 @@ PROXY_KEY = Secret("the client's Proxy-Authorization", "client-proxy-auth-b00c")
 CLIENTS = (BEARER, API_KEY, X_API_KEY, COOKIE, QUERY_KEY, REFERER_KEY)
 ALL = (OWN_KEY, FALLBACK_KEY, *CLIENTS, PROXY_KEY)
 MARKER, IN_HEADER, IN_ANSWER = "marker-in-a-request", "marker-in-a-header", "marker-in-an-answer"
+NOTE = "why does it say [redacted]"
 BODY = json.dumps({"messages": [{"role": "user", "content": MARKER}]})
 HEADERS = {
     **JSON,
@@ -43,6 +44,7 @@ HEADERS = {
     "Proxy-Authorization": f"Basic {PROXY_KEY.value}",
     "Referer": f"http://keyed.test/?key={REFERER_KEY.value}&page=1",
     "X-Marker": IN_HEADER,
+    "X-Note": NOTE,
 }
 QUERY = f"?api-key={QUERY_KEY.value}&api-version=1"
 PATH = "/v1/chat/completions"
@@ -146,6 +148,7 @@ def test_a_provider_without_a_key(seen: Seen) -> None:
         assert BEARER.is_bearer_of(request)
         assert carried(request) == [secret.name for secret in CLIENTS]
         assert "api-version=1" in request.path
+        assert request.header("x-note") == NOTE
 
 
 def test_the_fallback(seen: Seen) -> None:

@@ -1,5 +1,6 @@
 """What is wrong at the start is said with file and line, and nothing is proxied."""
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -140,12 +141,13 @@ def test_the_tutorials_key_is_missing(setting: Setting) -> None:
     [
         pytest.param(lambda folder: folder.mkdir(), r"folder: holds no \.yaml", id="empty"),
         pytest.param(lambda folder: folder.name, "folder: does not exist", id="missing"),
+        pytest.param(os.mkfifo, "folder: is no regular file or folder", id="pipe"),
     ],
 )
 def test_a_folder_without_configuration(
     make: Callable[[Path], object], expected: str, setting: Setting, tmp_path: Path
 ) -> None:
-    """A folder that is empty, or not there, is named."""
+    """A folder that is empty, not there, or a pipe that would be waited for in vain, is named."""
     make(tmp_path / "folder")
     assert_refused(setting, tmp_path / "folder", expected)
 

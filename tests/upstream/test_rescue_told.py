@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from llm_fallback.config.rescue import RescuePolicy
-from llm_fallback.config.routes import HeaderOperations, Headers
+from llm_fallback.config.routes import HeaderOperations, Headers, Route
 from llm_fallback.config.snapshot import HashPolicy, HashSource, LoadBalancing, Provider, ProviderConfig
 from llm_fallback.events import Rescued
 from llm_fallback.mitm import story as stories
@@ -24,7 +24,7 @@ from tests.upstream.rescuing import (
     told,
     whole,
 )
-from tests.upstream.world import target
+from tests.upstream.world import Reply, target
 
 
 def marks(story_headers: object) -> dict[str, str]:
@@ -139,6 +139,25 @@ def test_without_a_policy_the_mesh_passes_accounts_on() -> None:
         "o",
         "r",
     )
+
+
+COOKIE = Reply(200, headers=(("Set-Cookie", "session=1"),))
+
+
+@pytest.mark.parametrize(
+    ("route", "replies", "cookie"),
+    [
+        pytest.param(rescuing(), (COOKIE,), "session=1", id="the-clients-host"),
+        pytest.param(rescuing(), (503, COOKIE), None, id="another-host"),
+        pytest.param(
+            rescuing(given=policy(max_request_bytes=1)), (COOKIE,), "session=1", id="too-large-to-be-rescued"
+        ),
+        pytest.param(rule(to("b.com")), (COOKIE,), "session=1", id="without-a-policy-as-the-mesh"),
+    ],
+)
+def test_another_hosts_cookies(route: Route, replies: tuple[Reply | int, ...], cookie: str | None) -> None:
+    """The client would take them for those of the host that it asked, and bring them there."""
+    assert play((A, B), (route,), *replies).header("set-cookie") == cookie
 
 
 def test_the_cookie_is_of_who_serves() -> None:

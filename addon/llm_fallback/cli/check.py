@@ -44,7 +44,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         action="extend",
-        help="files or folders of YAML or JSON, - for standard input (default: config)",
+        help="files or folders of YAML or JSON, not their sub-folders; - for standard input "
+        "(default: config)",
     )
 
 

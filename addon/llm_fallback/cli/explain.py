@@ -49,7 +49,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     add_files(parser)
     parser.add_argument("--url", required=True, metavar="URL", help="what the client asks for")
     parser.add_argument("--method", default="POST", metavar="METHOD", help="default: POST")
-    parser.add_argument("--header", dest="headers", default=[], action="append", metavar="'NAME: VALUE'")
+    parser.add_argument(
+        "--header",
+        dest="headers",
+        default=[],
+        action="append",
+        metavar="'NAME: VALUE'",
+        help="of the request; may be repeated",
+    )
     parser.add_argument("--body", default="", metavar="TEXT", help="the body, or @FILE with it")
     parser.add_argument(
         "--eject",
@@ -57,7 +64,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default=[],
         action="append",
         metavar="HOST[:PORT][/SUBSET]",
-        help="as if all endpoints of a host, or of one port or subset, were ejected",
+        help="as if all endpoints of a host, or of one port or subset, were ejected; may be repeated",
     )
     add_workload(parser)
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
@@ -102,7 +109,7 @@ def _request(options: argparse.Namespace) -> OriginalRequest:
     path = url.path + (f"?{url.query}" if url.query else "")
     return OriginalRequest(
         options.method,
-        url.hostname or "",
+        (url.hostname or "").removesuffix("."),
         url.port or _DEFAULT_PORTS[url.scheme],
         normalised(path or "/"),
         _headers(options.headers),

@@ -12,6 +12,8 @@ from llm_fallback.config.findings import Code, Finding
 STANDARD_INPUT = Path("-")
 MAX_BYTES = 64 * 1024 * 1024
 
+_SHELLS_PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
 SUFFIXES = (".yaml", ".yml", ".json")
 """How the names of a folder's files end that are read, in lower case."""
 
@@ -28,8 +30,8 @@ def read_files(paths: Iterable[Path], stdin: BinaryIO | None = None) -> Iterator
     """Each file once, in the order of the paths, and a finding for each that cannot be read.
 
     Of a folder: its YAML and JSON files by name, neither sub-folders nor names that begin with a dot
-    (editors keep copies there, and Kubernetes the versions of a mounted ConfigMap). `-` is standard input if
-    that is given.
+    (editors keep copies there, and Kubernetes the versions of a mounted ConfigMap). With `stdin`, `-` is that
+    and the pipes that shells pass by name (`<(...)`) are read as well: that works only once.
     """
     seen: set[str] = set()
     for path in paths:
@@ -38,7 +40,7 @@ def read_files(paths: Iterable[Path], stdin: BinaryIO | None = None) -> Iterator
                 seen.add(name)
                 yield _limited(name, stdin)
             continue
-        for file in _files(path):
+        for file in _files(path, with_pipes=stdin is not None):
             if isinstance(file, Finding):
                 yield file
                 continue
@@ -48,10 +50,10 @@ def read_files(paths: Iterable[Path], stdin: BinaryIO | None = None) -> Iterator
                 yield _read(file)
 
 
-def _files(path: Path) -> Iterator[Path | Finding]:
+def _files(path: Path, *, with_pipes: bool) -> Iterator[Path | Finding]:
     try:
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
-        inside = sorted(path.iterdir()) if is_folder else []
+        mode = path.stat().st_mode
+        inside = sorted(path.iterdir()) if stat.S_ISDIR(mode) else []
     except FileNotFoundError:
         hint = "correct the path" if path.is_absolute() else f"correct the path; it means {path.absolute()}"
         yield Finding(str(path), None, "", "", "does not exist", hint, Code.NO_CONFIGURATION)
@@ -59,14 +61,23 @@ def _files(path: Path) -> Iterator[Path | Finding]:
     except (OSError, ValueError) as error:
         yield _unreadable(path, error)
         return
-    if not is_folder:
-        yield path
+    if not stat.S_ISDIR(mode):
+        if stat.S_ISREG(mode) or (with_pipes and stat.S_ISFIFO(mode) and _is_of_the_shell(path)):
+            yield path
+            return
+        problem, hint = "is no regular file or folder", "write what it gives into a file, and name that"
+        yield Finding(str(path), None, "", "", problem, hint, Code.NO_CONFIGURATION)
         return
     files = [file for file in inside if _is_meant(file)]
     yield from files
     if not files:
         problem = "holds no .yaml, .yml or .json file"
         yield Finding(str(path), None, "", "", problem, "sub-folders are not read", Code.NO_CONFIGURATION)
+
+
+def _is_of_the_shell(pipe: Path) -> bool:
+    """Whether somebody writes into a pipe for sure; another might be waited for in vain."""
+    return str(pipe.absolute()).startswith(_SHELLS_PIPES)
 
 
 def _is_meant(file: Path) -> bool:

@@ -66,7 +66,7 @@ class HeaderOperations:
     """What happens to headers: removals first, then `set` replaces and `add` appends (Envoy's order).
 
     A name of `:authority` or `host` among requests' stands for the authority. Values may be keys, and are not
-    in `repr`.
+    in `repr`; those that came from a variable are `Expanded`.
     """
 
     set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -90,7 +90,10 @@ NO_HEADERS = Headers()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rewrite:
-    """How path and authority change: `uri` replaces what was matched, or `pattern` is replaced by `uri`."""
+    """How path and authority change: `uri` replaces what was matched, or `pattern` is replaced by `uri`.
+
+    A `uri` that came from a variable is `Expanded`.
+    """
 
     uri: str | None = None
     pattern: Pattern | None = None
@@ -146,10 +149,11 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class DirectResponse:
-    """A fixed answer."""
+    """A fixed answer; a secret body came from a variable."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -197,8 +197,11 @@ class Snapshot:
     wildcards: Mapping[str, VirtualHost] = field(default_factory=dict)
 
     def virtual_host(self, host: str) -> VirtualHost | None:
-        """The rules for a host written in any case: its own, or the longest wildcard's (Envoy's order)."""
-        name = host.lower()
+        """The rules for a host: its own, or the longest wildcard's (Envoy's order).
+
+        It may be written in any case, and with a dot at its end: DNS knows it by that name as well.
+        """
+        name = host.lower().removesuffix(".")
         if (own := self.virtual_hosts.get(name)) or not self.wildcards:
             return own
         at = name.find(".", 1)

@@ -48,7 +48,8 @@ class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
     def tagged(self, text: str, tag: str, mark: Any) -> Any:
         """The value of a scalar with a tag. Raises ValueError if it is not what the tag says."""
         if tag not in _SCALAR_TAGS:
-            raise ValueError(f"unknown tag {tag.replace(_TAG, '!!')!r}")
+            # Not quoted: a key that begins with an exclamation mark is read as one.
+            raise ValueError("unknown tag; put a value that begins with ! in quotes")
         if ":" in text and tag in _NUMBER_TAGS:
             # Base 60, for which PyYAML's time grows with the square of the length.
             raise ValueError(_NOT_ITS_TAG)
@@ -240,7 +241,8 @@ class _Composer:
         try:
             value = self._scalars.tagged(text, tag, mark) if tag else self._scalars.plain(text, mark)
         except ValueError as error:
-            self._problem(mark.line + 1, f"not valid YAML: {error}")
+            problem, _, hint = str(error).partition("; ")
+            self._problem(mark.line + 1, f"not valid YAML: {problem}", hint)
             return None
         if not tag and len(text) <= _MAX_CACHED_CHARACTERS:
             self._known[text] = value

@@ -6,7 +6,8 @@ from llm_fallback.config.routes import HeaderOperations
 from llm_fallback.explanation import model
 from llm_fallback.local_replies import LocalReply, in_order
 from llm_fallback.messages import OriginalRequest
-from llm_fallback.redaction import is_credential, redact_header, redact_query
+from llm_fallback.redaction import REDACTED, redact_query, redact_value
+from llm_fallback.resources.base import Expanded
 
 
 def request(original: OriginalRequest) -> model.Request:
@@ -17,10 +18,7 @@ def request(original: OriginalRequest) -> model.Request:
 
 def headers(fields: model.Headers) -> model.Headers:
     """Headers, among them those that quote a query with a credential (`location`, `referer`)."""
-    return tuple(
-        (name, redact_header(name, value) if is_credential(name) else redact_query(value))
-        for name, value in fields
-    )
+    return tuple((name, redact_value(name, value)) for name, value in fields)
 
 
 def operations(written: HeaderOperations) -> HeaderOperations:
@@ -31,4 +29,5 @@ def operations(written: HeaderOperations) -> HeaderOperations:
 def answer(reply: LocalReply, why: str) -> model.Answer:
     """A local reply, and why it is given."""
     flags = tuple(str(flag) for flag in in_order(reply.flags))
-    return model.Answer(reply.status, headers(reply.headers), reply.body, flags, why)
+    body = REDACTED if isinstance(reply.body, Expanded) else reply.body
+    return model.Answer(reply.status, headers(reply.headers), body, flags, why)

@@ -19,6 +19,7 @@ from llm_fallback.outlier import Endpoint
 from llm_fallback.paths import normalised
 from llm_fallback.redaction import (
     REDACTED,
+    has_placeholder,
     is_credential,
     query_credentials,
     redact_header,
@@ -48,14 +49,14 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
 
     The host that the client connects to, or names in an absolute URL, comes first, whatever the Host header
     says. Only where the connection leads to a mere address (SOCKS, transparent and reverse proxies) does the
-    header tell the name.
+    header tell the name. It comes without the dot that a name may end with.
     """
-    host = flow.request.data.host
+    host = flow.request.data.host.removesuffix(".")
     if snapshot.manages(host):
         return host
     if flow.server_conn.address is None or not _is_address(host):
         return None
-    named = _host_header(flow.request)
+    named = _host_header(flow.request).removesuffix(".")
     return named if named and snapshot.manages(named) else None
 
 
@@ -201,7 +202,10 @@ def _has_credential(field: tuple[bytes, bytes]) -> bool:
 
 
 def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
-    return field[1].endswith(_REDACTED) or b"=" + _REDACTED in field[1]
+    name, value = field
+    if value == _REDACTED or (_is_credential(name) and value.endswith(_REDACTED)):
+        return True
+    return b"?" in value and has_placeholder(decode(value))
 
 
 def _redact(name: bytes, value: bytes) -> bytes:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from llm_fallback.resources.base import (
     Decimal,
@@ -103,20 +103,19 @@ class HTTPRedirect(Model):
         return self
 
 
-def _decoded(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _base64(value: str) -> str:
     try:
-        return base64.b64decode(value, validate=True)
+        base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("not base64; write text as string") from None
+    return value
 
 
 class HTTPBody(Model):
     """The body of an answer: text, or base64."""
 
     string: Annotated[str, KeepsExpanded] | None = None
-    bytes: Annotated[builtins.bytes, BeforeValidator(_decoded)] | None = None
+    bytes: Annotated[str, AfterValidator(_base64), KeepsExpanded] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -129,7 +128,12 @@ class HTTPBody(Model):
     @property
     def content(self) -> builtins.bytes:
         """The bytes that are sent."""
-        return self.bytes if self.bytes is not None else (self.string or "").encode()
+        return base64.b64decode(self.bytes) if self.bytes is not None else (self.string or "").encode()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it came from a variable."""
+        return isinstance(self.string, Expanded) or isinstance(self.bytes, Expanded)
 
 
 class HTTPDirectResponse(Model):

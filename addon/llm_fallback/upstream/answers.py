@@ -38,10 +38,13 @@ class End(Enum):
 type Piece = Head | bytes | End
 
 
-def upstream_head(answer: Answered, changes: "Changes | None", *, has_body: bool) -> Head:
+def upstream_head(
+    answer: Answered, changes: "Changes | None", *, has_body: bool, with_cookies: bool = True
+) -> Head:
     """The head of an upstream's answer, with Envoy's marks on it."""
     response = answer.response
-    headers = [(n, v) for n, v in end_to_end(response.headers) if n.lower() not in _REPLACED]
+    left_out = _REPLACED if with_cookies else _REPLACED | {"set-cookie"}
+    headers = [(n, v) for n, v in end_to_end(response.headers) if n.lower() not in left_out]
     if response.header("date") is None:
         headers.append(("date", formatdate(usegmt=True)))
     headers += [(_SERVICE_TIME, str(round(answer.service_time_s * 1000))), _SERVER]

@@ -35,7 +35,8 @@ class Sent:
     """What came of it: the answer, whose it is, and what is known of it besides.
 
     `held` is what has been read of the body; `gate` follows the rest, in which there may be silence for
-    `stall_s`; `charge` counts what becomes of it. `marks` are headers of ours for the answer.
+    `stall_s`; `charge` counts what becomes of it. `marks` are headers of ours for the answer. `is_foreign`: a
+    policy has had it from another host than the client's, whose cookies would become those of the client's.
     """
 
     answer: LocalReply | Answered
@@ -46,6 +47,7 @@ class Sent:
     stall_s: float | None = None
     charge: Callable[[Endpoint, Outcome], None] | None = None
     marks: Headers = ()
+    is_foreign: bool = False
 
 
 class Dispatch:
@@ -128,6 +130,7 @@ class Dispatch:
             policy.limits.stall_s,
             leg.attempts.charge,
             (*marks, *_server(policy, leg.target, matched.route.llm_rule)),
+            leg.target.host != self._request.host.lower(),
         )
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:

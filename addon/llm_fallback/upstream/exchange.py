@@ -97,7 +97,8 @@ class Exchange:
             self._sent.gate.follow(ready)
         start = b"".join((*held, ready))
         has_body = bool(start) or not answer.response.is_complete
-        head = upstream_head(answer, self._changes(), has_body=has_body)
+        with_cookies = self._sent is None or not self._sent.is_foreign
+        head = upstream_head(answer, self._changes(), has_body=has_body, with_cookies=with_cookies)
         return self._with_end([head, start] if start else [head], answer.response)
 
     def close(self) -> None:

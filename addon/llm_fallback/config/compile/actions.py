@@ -153,4 +153,6 @@ def _redirect(given: HTTPRedirect) -> Redirect:
 
 
 def _direct_response(given: HTTPDirectResponse) -> DirectResponse:
-    return DirectResponse(given.status, given.body.content if given.body else b"")
+    if given.body is None:
+        return DirectResponse(given.status)
+    return DirectResponse(given.status, given.body.content, is_secret=given.body.is_secret)
