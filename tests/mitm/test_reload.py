@@ -216,3 +216,21 @@ def test_requests_are_answered_while_a_big_configuration_is_read(stage: Stage) -
         assert turns > 10
 
     stage.play(scene)
+
+
+def test_a_configuration_that_manages_nothing_any_more_replaces_nothing(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that was moved away, say: requests would pass straight through, with the client's own key."""
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.switch_to(stage.sources)
+        documents = stage.sources.paths[0].read_text(encoding="utf-8").split("---\n")
+        rules = [document for document in documents if "kind: DestinationRule" in document]
+        stage.sources.paths[0].write_text("---\n".join(rules), encoding="utf-8")
+        stage.reloader.demand()
+        await stage.until(lambda: not stage.configuration.is_current)
+
+    stage.play(scene)
+    assert [list(snapshot.virtual_hosts) for snapshot in stage.adopted] == [["first.test"]]
+    assert "the configuration manages no host any more and is not replaced" in caplog.text

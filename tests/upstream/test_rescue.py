@@ -53,7 +53,7 @@ STREAMS = [
     pytest.param(sse(b"data: <html>\n\n"), "invalid-answer", 502, id="invalid"),
 ]
 JSONS = [
-    pytest.param(HANG, "timeout", 504, id="hang"),
+    pytest.param(HANG, "response-timeout", 504, id="hang"),
     pytest.param(whole(1e6), "first-token-timeout", 504, id="hang-after-200"),
     pytest.param(whole(*(b"\n", 3.0) * 9), "first-token-timeout", 504, id="blank-lines-only"),
     pytest.param(whole(WORD[:9], BodyBroken()), "cut-answer", 503, id="cut"),

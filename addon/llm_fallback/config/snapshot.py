@@ -211,6 +211,11 @@ class Snapshot:
             at = name.find(".", at + 1)
         return self.wildcards.get("")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no host is managed."""
+        return not (self.virtual_hosts or self.wildcards)
+
     def manages(self, host: str) -> bool:
         """Whether requests to the host are handled here."""
         return host in self.virtual_hosts or self.virtual_host(host) is not None

@@ -36,6 +36,7 @@ class Reloader:
         self._adopt = adopt
         self._wall_clock = wall_clock
         self._digest = b""
+        self._is_managing = False
         self._is_wanted = asyncio.Event()
         self._is_demanded = False
         self._is_watching = True
@@ -116,11 +117,21 @@ class Reloader:
             for line in _lines(loaded.findings, severity):
                 # An error is the line itself, as where it ends a start.
                 logger.log(_LEVELS[severity], line if severity is Severity.ERROR else f"{severity}: {line}")
-        if loaded.snapshot is None:
-            logger.error("the configuration has errors and is not replaced: the one before stays in force")
+        problem = "has errors" if loaded.snapshot is None else None
+        if (
+            loaded.snapshot
+            and loaded.snapshot.is_empty
+            and self._is_managing
+            and sources == self.configuration.sources
+        ):
+            # A file that was moved away, say: requests with keys in them would pass straight through.
+            problem = "manages no host any more"
+        if loaded.snapshot is None or problem:
+            logger.error("the configuration %s and is not replaced: the one before stays in force", problem)
             self.configuration = replace(self.configuration, findings=loaded.findings, is_current=False)
             return
         self._adopt(loaded.snapshot)
+        self._is_managing = not loaded.snapshot.is_empty
         self.configuration = Configuration(sources, self._wall_clock(), loaded.findings, is_current=True)
 
 

@@ -8,6 +8,7 @@ from llm_fallback.outlier import Outcome, OutlierPolicy
 from llm_fallback.rescue.gate import Verdict
 from llm_fallback.retry import Failure
 
+NO_HEADERS = "response-timeout"
 NO_BEGINNING = "first-token-timeout"
 """The policy's word for an answer whose first token does not come."""
 
@@ -21,7 +22,7 @@ _WORDS = {
     Failure.OVERFLOW: _NOT_CONNECTED,
     Failure.RESET: _NO_ANSWER,
     Failure.PROTOCOL_ERROR: _NO_ANSWER,
-    Failure.TIMEOUT: _NO_ANSWER | {"response-timeout"},
+    Failure.TIMEOUT: _NO_ANSWER | {NO_HEADERS},
 }
 
 

@@ -167,7 +167,8 @@ class Leg:
             reason = _NO_ENDPOINT if self.begun else _NOT_ADMITTED
             return Lost(self, _DEADLINE if self._is_late() else reason, is_covered=True, otherwise=reply)
         self._succeeded = False
-        covered, reason = failures.covers_failure(self._policy, failure), str(failure)
+        covered = failures.covers_failure(self._policy, failure)
+        reason = failures.NO_HEADERS if failure is Failure.TIMEOUT else str(failure)
         if self._is_late():
             reason = _DEADLINE
         elif failure is Failure.TIMEOUT and self._awaits_token:

@@ -118,7 +118,8 @@ class Rescue:
         return replace(local_replies.NO_HEALTHY_UPSTREAM, headers=headers)
 
     async def _take_loss(self, lost: Lost) -> None:
-        self.reasons.append(f"{lost.leg.target}: {lost.reason}")
+        if lost.is_covered or self.reasons:  # or else the answer is simply passed on
+            self.reasons.append(f"{lost.leg.target}: {lost.reason}")
         if not lost.leg.begun:  # nobody was asked: this neither counts nor hides a failure
             self._skipped.append((lost.leg.candidate, await self._endpoints(lost.leg.target)))
             return
