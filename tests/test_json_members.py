@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_fallback.json_members import Value, set_members
+from llm_fallback import json_members
+from llm_fallback.json_members import Value
+
+
+def set_members(body: bytes, **what: Mapping[str, Value]) -> bytes | None:
+    """The changed body alone."""
+    edited = json_members.set_members(body, **what)
+    return edited.body if edited else None
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from llm_fallback.events import Attempted, Ejected, Handled, Returned
-from llm_fallback.mitm import story
+from llm_fallback import story
+from llm_fallback.events import Answer, Attempted, Ejected, Figures, Handled, Received, Rescued, Returned
 
 FIRST = Handled(
     method="POST",
@@ -104,23 +105,80 @@ def test_returned() -> None:
 
 def test_as_data() -> None:
     """Plain values, which a saved flow can hold and give back."""
-    data = story.as_data(FIRST)
+    told = replace(
+        FIRST,
+        id="1f",
+        received=Received(1800000000.5, "http", "/v1/chat?key=[redacted]", 7, model="gpt"),
+        answer=Answer(19, 0.012, 0.011, Figures("qwen", 3, 4, "stop")),
+        override="pinned to b.com:80",
+    )
+    data = story.as_data(told)
 
+    attempts = data.pop("attempts")
     assert data == {
+        "id": "1f",
+        "at": 1800000000.5,
+        "method": "POST",
+        "host": "asm-llm-provider-test.com",
+        "path": "/v1/chat?key=[redacted]",
         "route": "fallback-route",
         "source": "vs.yaml:8 VirtualService/vs",
-        "host": "asm-llm-provider-test.com",
         "target": "asm-llm-provider-test.com:80",
         "instead_of": None,
-        "attempts": [
-            {"endpoint": "127.0.0.1:9", "result": "connect-failure", "duration_s": 0.0012},
-            {"endpoint": None, "result": "no healthy upstream", "duration_s": 0.0},
-        ],
+        "result": "failed",
         "status": 503,
         "flags": ["UH"],
         "duration_s": 0.0154,
+        "first_byte_s": 0.012,
+        "bytes": 19,
+        "request_model": "gpt",
+        "model": "qwen",
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "finish_reason": "stop",
+        "override": "pinned to b.com:80",
     }
-    assert json.loads(json.dumps(data)) == data
+    assert attempts[0] == {
+        "target": "asm-llm-provider-test.com:80",
+        "endpoint": "127.0.0.1:9",
+        "result": "connect-failure",
+        "status": None,
+        "failure": None,
+        "began_s": 0.0,
+        "duration_s": 0.0012,
+        "lost_after_s": None,
+        "model": None,
+    }
+    assert json.loads(json.dumps(story.as_data(told))) == story.as_data(told)
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"),
+    [
+        pytest.param({"status": None}, story.Result.GIVEN_UP, id="the-client-left"),
+        pytest.param({"status": 503}, story.Result.FAILED, id="an-error"),
+        pytest.param({"status": 200, "flags": ("UC",)}, story.Result.FAILED, id="cut"),
+        pytest.param({"status": 200, "flags": ("UT",)}, story.Result.FAILED, id="late"),
+        pytest.param({"status": 404}, story.Result.ANSWERED, id="the-clients-own-error"),
+        pytest.param({"status": 200}, story.Result.ANSWERED, id="an-answer"),
+        pytest.param({"status": 200, "instead_of": "b.com:80"}, story.Result.FELL_BACK, id="fallback"),
+        pytest.param(
+            {"status": 200, "rescue": Rescued("p", ("b.com:80: 503",))},
+            story.Result.RESCUED,
+            id="after-a-loss",
+        ),
+        pytest.param({"status": 200, "rescue": Rescued("p")}, story.Result.ANSWERED, id="without-one"),
+    ],
+)
+def test_result(changes: dict[str, Any], result: story.Result) -> None:
+    """One word for how a request has ended."""
+    assert story.result(replace(FIRST, **changes)) is result
+
+
+def test_a_lost_attempt() -> None:
+    """Whose it was, what came, and when it was given up."""
+    attempt = Attempted("a.com:80", "10.0.0.1:443", "200", 0.1, 200, lost_after_s=30.1)
+    assert story.lost(attempt) == "attempt at a.com:80, 10.0.0.1:443: 200, lost after 30100 ms"
 
 
 def test_as_data_without_a_rule() -> None:

@@ -1,6 +1,7 @@
 """What happened, as frozen values: the log, the flow's comment and the metrics are all made from these."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,30 @@ PER_TRY_TIMEOUT = "per-try-timeout"
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What an answer says of itself: the model that made it, tokens as the provider counts them, why it ends.
+
+    None: it does not say.
+    """
+
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    finish_reason: str | None = None
+
+
+NO_FIGURES = Figures()
+
+
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """One upstream try: what it was, what came of it, and how long that took (up to the response headers).
 
     `result` is for people. `status` is that of the answer; without one, `failure` is the word of
     `retry.Failure`, or PER_TRY_TIMEOUT. Neither: it was given up, or there was no endpoint to try.
+    `began_s` counts from the beginning of the request. `lost_after_s` is when the try was thrown away,
+    counted from its own beginning; None for the one whose answer the client gets. `model` is the one that it
+    asked for, if that is not left to the client; `figures` are those of a lost answer, as far as it came.
     """
 
     target: str
@@ -45,6 +65,10 @@ class Attempted:
     duration_s: float
     status: int | None = None
     failure: str | None = None
+    began_s: float = 0.0
+    lost_after_s: float | None = None
+    model: str | None = None
+    figures: Figures = NO_FIGURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +87,49 @@ class Rescued:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """The request as it came, less all that is secret: `path` is redacted.
+
+    `at_s` is when it was complete, in seconds since 1970. `model` is the one that it asks for, where that had
+    to be read. `headers` are those of REPORTED_HEADERS that it has, by their lower-case names.
+    """
+
+    at_s: float
+    scheme: str
+    path: str
+    body_bytes: int
+    client: str = ""
+    model: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+REPORTED_HEADERS = frozenset({"traceparent", "tracestate", "user-agent", "x-forwarded-for", "x-request-id"})
+"""What may be told of a request's headers: who sent it, and which one it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer as the client got it: its size, and when its first byte was there since the request.
+
+    `first_byte_s` is None where there was no body. `service_time_s` is what its provider took for the headers.
+    """
+
+    body_bytes: int = 0
+    first_byte_s: float | None = None
+    service_time_s: float | None = None
+    figures: Figures = NO_FIGURES
+
+
+NO_ANSWER = Answer()
+
+
+@dataclass(frozen=True, slots=True)
 class Handled:
     """One managed request, from when it was complete to the end of its answer.
 
     `flags` are Envoy's response flags. `status` is None when the client left before there was one. `source`
     says where the rule was written, None where no rule matched. `rescue` is None where no policy applies.
+    `override` says what a person has set that took part. `id` is unique to the request.
     """
 
     method: str
@@ -81,6 +143,10 @@ class Handled:
     duration_s: float
     source: str | None = None
     rescue: Rescued | None = None
+    id: str = ""
+    received: Received | None = None
+    answer: Answer = NO_ANSWER
+    override: str | None = None
 
 
 type Event = Ejected | Returned | Handled

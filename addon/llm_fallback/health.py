@@ -1,7 +1,8 @@
-"""The detectors of all targets: who is healthy now, across reloads. Pure."""
+"""Who is in rotation now, across reloads: the detectors of all targets, and what stands beside them. Pure."""
 
 from collections.abc import Iterable, Sequence
 
+from llm_fallback.by_hand import ByHand
 from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Detector, Endpoint, Monitor, Outcome, State
@@ -14,6 +15,9 @@ type Place = tuple[TargetKey, Endpoint]
 ASKED = "asked by the provider"
 """The reason for an ejection that is no outlier detection's."""
 
+BY_HAND = "by hand"
+"""The reason for an ejection that a person wanted."""
+
 
 class Health:
     """Outlier detection of every target that has it, keyed by host, port and subset.
@@ -25,6 +29,7 @@ class Health:
     def __init__(self) -> None:
         self._detectors: dict[TargetKey, Detector] = {}
         self._hold_offs = HoldOffs()
+        self._by_hand = ByHand()
         self._with_ejections: set[TargetKey] = set()
         """Few, however many detectors there are: only these have sweeps to do."""
 
@@ -96,6 +101,65 @@ class Health:
         """Until when an endpoint has asked to be left alone; None if it has not."""
         return self._hold_offs.until(target.key, endpoint)
 
+    def eject(
+        self,
+        target: Target,
+        endpoint: Endpoint | None,
+        endpoints: Sequence[Endpoint],
+        *,
+        now: float,
+        until: float,
+    ) -> list[Ejected]:
+        """Take an endpoint out by hand, or with None the target, which has these; `until` may be infinite.
+
+        Says which endpoints have left the rotation; the duration of an infinite ejection is infinite.
+        """
+        before = [each for each in endpoints if self.is_ejected(target, each)]
+        new = self._by_hand.eject(target.key, endpoint, endpoints, now=now, until=until)
+        return [
+            Ejected(target.host, target.port, str(each), BY_HAND, until - now, 1, target.subset)
+            for each in new
+            if each not in before
+        ]
+
+    def put_back(
+        self, target: Target, endpoint: Endpoint | None, endpoints: Sequence[Endpoint], *, now: float
+    ) -> list[Returned]:
+        """End all that keeps the endpoint, or all of the target's, out of rotation, and count anew."""
+        places = (endpoint,) if endpoint else endpoints
+        ended = [back for _, back in self._by_hand.put_back(target.key, endpoint, endpoints, now=now)]
+        ended += [back for each in places if (back := self._hold_offs.put_back(target.key, each, now=now))]
+        if detector := self._detectors.get(target.key):
+            ended += [back for each in places if (back := detector.put_back(each, now=now))]
+        durations: dict[Endpoint, float] = {}
+        for back in ended:
+            durations[back.endpoint] = max(back.duration_s, durations.get(back.endpoint, 0.0))
+        return [
+            Returned(target.host, target.port, str(each), duration_s, target.subset)
+            for each, duration_s in durations.items()
+            if not self.is_ejected(target, each)
+        ]
+
+    def end_by_hand(
+        self, target: Target, endpoint: Endpoint | None, endpoints: Sequence[Endpoint], *, now: float
+    ) -> list[Returned]:
+        """End the ejections by hand, and no others."""
+        return [
+            Returned(target.host, target.port, str(back.endpoint), back.duration_s, target.subset)
+            for _, back in self._by_hand.put_back(target.key, endpoint, endpoints, now=now)
+            if not self.is_ejected(target, back.endpoint)
+        ]
+
+    def by_hand_until(self, target: Target, endpoint: Endpoint) -> float | None:
+        """When an endpoint that is out by hand comes back: infinity if nobody has said; None if it is not."""
+        return self._by_hand.until(target.key, endpoint) if self._by_hand.spans else None
+
+    def without_by_hand(self, target: Target, endpoints: Sequence[Endpoint]) -> Sequence[Endpoint]:
+        """The endpoints that panic may bring back: all but those that are out by hand."""
+        if not self._by_hand.spans:
+            return endpoints
+        return [endpoint for endpoint in endpoints if not self._by_hand.holds(target.key, endpoint)]
+
     def returns_at(self, target: Target, endpoint: Endpoint) -> float | None:
         """When an endpoint that the detector has ejected comes back; None for one that it has not."""
         detector = self._detectors.get(target.key)
@@ -109,6 +173,8 @@ class Health:
     def advance(self, now: float) -> list[tuple[Place, Returned]]:
         """Do the sweeps that are due; say who came back."""
         due = self._hold_offs.advance(now)
+        if self._by_hand.spans:
+            due += self._by_hand.advance(now)
         for key in tuple(self._with_ejections):
             detector = self._detectors[key]
             due += [(key, back) for back in detector.advance(now)]
@@ -129,10 +195,12 @@ class Health:
     def next_return(self) -> float | None:
         """When the next ejected endpoint comes back; None while nobody is ejected."""
         returns = [self._detectors[key].next_return for key in self._with_ejections]
-        returns.append(self._hold_offs.next_return)
+        returns += [self._hold_offs.next_return, self._by_hand.next_return]
         return min((moment for moment in returns if moment is not None), default=None)
 
     def _is_out(self, key: TargetKey, endpoint: Endpoint) -> bool:
         if key in self._with_ejections and self._detectors[key].is_ejected(endpoint):
+            return True
+        if self._by_hand.spans and self._by_hand.holds(key, endpoint):
             return True
         return self._hold_offs.holds(key, endpoint)

@@ -7,8 +7,10 @@ they would not survive being parsed and written again.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]  # public in all but the stubs
 from json.scanner import make_scanner
+from typing import Any
 
 type Value = str | int | float | bool | None
 
@@ -21,6 +23,15 @@ class _Member:
     name: str
     start: int
     end: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Edited:
+    """A body with members set; `before` is what it said of those that were set in any case."""
+
+    body: bytes
+    before: Mapping[str, Any]
 
 
 def set_members(
@@ -28,7 +39,7 @@ def set_members(
     *,
     always: Mapping[str, Value] | None = None,
     unless_present: Mapping[str, Value] | None = None,
-) -> bytes | None:
+) -> Edited | None:
     """The body with members set; None if it is not a JSON object in UTF-8.
 
     `always` wins over what the body says; `unless_present` counts only where the body does not say. A member
@@ -51,7 +62,8 @@ def set_members(
         if member.name in wanted:
             pieces += [text[position : member.start], _dump(wanted[member.name])]
             position = member.end
-    return "".join([*pieces, text[position:]]).encode()
+    before = {member.name: member.value for member in members if member.name in wanted}
+    return Edited("".join([*pieces, text[position:]]).encode(), before)
 
 
 def _members(text: str) -> tuple[list[_Member], int]:
@@ -81,8 +93,8 @@ def _read_members(text: str, position: int, members: list[_Member]) -> int:
         if text[position : position + 1] != ":":
             raise ValueError("a member has no value")
         start = _skip(text, position + 1)
-        _, end = _scan_value(text, start)
-        members.append(_Member(name, start, end))
+        value, end = _scan_value(text, start)
+        members.append(_Member(name, start, end, value))
         position = _skip(text, end)
         match text[position : position + 1]:
             case "}":
@@ -98,5 +110,6 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
+@lru_cache(maxsize=1024, typed=True)  # they are the configuration's; to a cache, 1 and True are the same
 def _dump(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -52,6 +52,8 @@ class OriginalRequest:
     proxy: str = ""
     named: str = ""
     """The authority of the request line (an absolute URL) or of HTTP/2, which counts before a Host header."""
+    id: str = ""
+    """Unique to the request, for people."""
 
     @property
     def authority(self) -> str:
@@ -76,7 +78,8 @@ class OriginalRequest:
 class Outgoing:
     """The request as the target gets it; `api_key` is still to be put into `Authorization`.
 
-    A path or a header's value that came from a variable is `Expanded`.
+    A path or a header's value that came from a variable is `Expanded`. `model` is the one that is set in the
+    body, if one is, and `asked_model` what the client's body said in its place.
     """
 
     method: str
@@ -84,6 +87,8 @@ class Outgoing:
     headers: Headers
     body: bytes
     api_key: SecretStr | None
+    model: str | None = None
+    asked_model: str | None = None
 
     def shown(self) -> tuple[str, Headers]:
         """Path and headers for people: credentials and what came from variables are redacted."""
@@ -102,10 +107,10 @@ class Outgoing:
 
     def for_attempt(self, number: int, timeout_s: float | None) -> Self:
         """The same with what Envoy tells upstreams: which attempt it is, and how long it may take."""
-        marked = self.with_header(ATTEMPT_COUNT, str(number))
-        if timeout_s is None:
-            return marked
-        return marked.with_header(EXPECTED_TIMEOUT, str(round(timeout_s * 1000)))
+        told = [(ATTEMPT_COUNT, str(number))]
+        if timeout_s is not None:
+            told.append((EXPECTED_TIMEOUT, str(round(timeout_s * 1000))))
+        return replace(self, headers=header_operations.overwrite(self.headers, told))
 
 
 def is_well_formed(request: OriginalRequest) -> bool:
@@ -115,7 +120,10 @@ def is_well_formed(request: OriginalRequest) -> bool:
     """
     if not _TOKEN.fullmatch(request.method) or not _PATH.fullmatch(request.path):
         return False
-    return all(_TOKEN.fullmatch(name) and not _LINE_END.search(value) for name, value in request.headers)
+    names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
+    if not all(names) or _LINE_END.search("".join(values)):
+        return False
+    return not names or _TOKEN.fullmatch("".join(names)) is not None
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:

@@ -225,6 +225,17 @@ class Detector:
         due = [endpoint for endpoint in self._ejected if self._health[endpoint].returns_at <= now]
         return [self._uneject(endpoint) for endpoint in due]
 
+    def put_back(self, endpoint: Endpoint, *, now: float) -> Return | None:
+        """End the endpoint's ejection, if there is one, as if its time were over, and begin to count anew."""
+        health = self._health.get(endpoint)
+        if health is None:
+            return None
+        if endpoint not in self._ejected:
+            health.reset(*Reason)
+            return None
+        health.returns_at = now
+        return self._uneject(endpoint)
+
     def _count(self, health: _Health, outcome: Outcome) -> tuple[Reason, ...]:
         """Reset the counters that the outcome ends, and name those that it raises, in Envoy's order."""
         outcome = self._judged(outcome)

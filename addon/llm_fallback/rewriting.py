@@ -136,9 +136,10 @@ def rewrite(
     headers = _operated(headers, plan, target)
     if config.api_key:
         headers = tuple(field for field in headers if field[0].lower() != "authorization")
-    body = request.body
+    body, model, asked = request.body, None, None
     if provider and paths.is_chat(path, provider):
-        headers, body = _body(headers, body, config)
+        headers, body, asked = _body(headers, body, config)
+        model = config.model
     authority = _authority(request, target, plan)
     if plan.rewrite and plan.rewrite.uri:  # told even where it changes nothing, as by Envoy
         headers = (*headers, (_ORIGINAL_PATH, original))
@@ -146,7 +147,8 @@ def rewrite(
         headers = (*headers, (_ORIGINAL_HOST, request.authority))
     if plan.rewrite and isinstance(plan.rewrite.uri, Expanded):
         path = Expanded(path)
-    outgoing = Outgoing(request.method, path, (("Host", authority), *headers), body, config.api_key)
+    headers = (("Host", authority), *headers)
+    outgoing = Outgoing(request.method, path, headers, body, config.api_key, model, asked)
     # A policy looks into answers, which it can do if they come as they are.
     return outgoing.with_header("accept-encoding", "identity") if plan.is_rescue else outgoing
 
@@ -226,18 +228,23 @@ def _harmless(headers: Headers) -> Headers:
     return tuple(field for field in headers if not is_credential(field[0]))
 
 
-def _body(headers: Headers, body: bytes, config: ProviderConfig) -> tuple[Headers, bytes]:
-    """Set the provider's model and default for `stream`; a compressed body is sent on uncompressed."""
+def _body(headers: Headers, body: bytes, config: ProviderConfig) -> tuple[Headers, bytes, str | None]:
+    """Set the provider's model and default for `stream`, and say which model was asked for.
+
+    A compressed body is sent on uncompressed.
+    """
     always: dict[str, Value] = {} if config.model is None else {"model": config.model}
     default: dict[str, Value] = {} if config.stream is None else {"stream": config.stream}
     if not body or not (always or default):
-        return headers, body
+        return headers, body, None
     encoding = next((v.strip().lower() for n, v in headers if n.lower() == "content-encoding"), "identity")
     plain = _decode(body, encoding)
     changed = set_members(plain, always=always, unless_present=default) if plain is not None else None
     if changed is None:
-        return headers, body
-    return tuple((n, v) for n, v in headers if n.lower() != "content-encoding"), changed
+        return headers, body, None
+    asked = changed.before.get("model")
+    plain_headers = tuple((n, v) for n, v in headers if n.lower() != "content-encoding")
+    return plain_headers, changed.body, asked if isinstance(asked, str) else None
 
 
 def _decode(body: bytes, encoding: str) -> bytes | None:

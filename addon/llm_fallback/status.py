@@ -10,8 +10,9 @@ from llm_fallback.outlier import Endpoint, State
 class EndpointStatus:
     """One endpoint: what outlier detection knows of it, if there is any, and what it has to do.
 
-    `held_until` is not None while it is left alone because it has asked for that. Times are in seconds of the
-    engine's monotonic clock.
+    `held_until` is not None while it is left alone because it has asked for that; `by_hand_until` while a
+    person has taken it out, infinity if until it is returned. Times are in seconds of the engine's monotonic
+    clock.
     """
 
     endpoint: Endpoint
@@ -21,6 +22,7 @@ class EndpointStatus:
     connections: int = 0
     active_requests: int = 0
     pending_requests: int = 0
+    by_hand_until: float | None = None
 
     @property
     def is_ejected(self) -> bool:
@@ -30,7 +32,7 @@ class EndpointStatus:
     @property
     def is_in_rotation(self) -> bool:
         """Whether it takes requests."""
-        return not self.is_ejected and self.held_until is None
+        return not self.is_ejected and self.held_until is None and self.by_hand_until is None
 
 
 @dataclass(frozen=True, slots=True)

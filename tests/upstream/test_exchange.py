@@ -18,7 +18,7 @@ from llm_fallback.config.routes import (
     RouteDestination,
     StringMatch,
 )
-from llm_fallback.events import Attempted, Handled
+from llm_fallback.events import Attempted, Handled, Received
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import OutlierPolicy
 from llm_fallback.retry import Failure
@@ -242,8 +242,11 @@ def test_what_is_said_of_an_exchange() -> None:
     assert event.attempts == (Attempted("a.com:80", "a.com:80", "200", event.attempts[0].duration_s, 200),)
     assert event == Handled(
         "POST", "a.com", "chat", "a.com:80", None, event.attempts, 200, (), event.duration_s,
-        "vs.yaml:8 VirtualService/vs",
+        "vs.yaml:8 VirtualService/vs", received=event.received, answer=event.answer,
     )  # fmt: skip
+    at_s = pytest.approx(story.world.wall_clock() - 0.5, abs=0.001)
+    assert event.received == Received(at_s, "http", "/chat", 2, "10.1.1.1:5000")
+    assert event.answer.service_time_s == event.duration_s
 
 
 def test_used_up_retries_are_flagged() -> None:

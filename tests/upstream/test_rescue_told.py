@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from llm_fallback import story as stories
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import HeaderOperations, Headers, Route
 from llm_fallback.config.snapshot import HashPolicy, HashSource, LoadBalancing, Provider, ProviderConfig
 from llm_fallback.events import Rescued
-from llm_fallback.mitm import story as stories
 from tests.upstream.exchanging import play, request, rule, to
 from tests.upstream.rescuing import (
     GOOD,

@@ -19,6 +19,7 @@ from llm_fallback.retry import Failure
 from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClient
 from llm_fallback.upstream.discovery import Discovery
+from llm_fallback.upstream.shared import LostAttempt
 
 EJECTS = OutlierPolicy(consecutive_5xx=1, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=100)
 EPOCH = 1_800_000_000.0
@@ -174,6 +175,7 @@ class World:
         self.hash_keys: list[int | None] = []
         self.copies: list[tuple[Target, Outgoing, float | None]] = []
         self.announced: list[tuple[Outgoing, Target, Endpoint]] = []
+        self.lost_attempts: list[LostAttempt] = []
         self._picks = 0
 
     def balancer(self, target: Target) -> Balancer:  # noqa: ARG002 - the name is the protocol's
@@ -200,6 +202,10 @@ class World:
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Remember it."""
         self.announced.append((outgoing, target, endpoint))
+
+    def lost(self, attempt: LostAttempt) -> None:
+        """Remember it."""
+        self.lost_attempts.append(attempt)
 
     def handled(self, event: Handled) -> None:
         """Remember it."""

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-_SCRIPT = Path(__file__).parents[1] / "mitm" / "addon.py"
+from llm_fallback.cli.frontend import ADDON
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,5 +13,5 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(_options: argparse.Namespace) -> int:
-    sys.stdout.write(f"{_SCRIPT}\n")
+    sys.stdout.write(f"{ADDON}\n")
     return 0

@@ -15,16 +15,19 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from llm_fallback.admin import Address, BadAddressError, Listener, Shown, address_of, application
+from llm_fallback import story
+from llm_fallback.admin import Address, Listener, Shown, application
 from llm_fallback.config import Snapshot
 from llm_fallback.config.in_force import Configuration, Sources
 from llm_fallback.config.workload import parse_labels
 from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import flows, hangup, quotations, story, virtual_upstream
+from llm_fallback.mitm import flows, hangup, options, quotations, virtual_upstream
+from llm_fallback.mitm.attempts import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
+from llm_fallback.mitm.retention import Retention
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.engine import Engine
 
@@ -49,6 +52,8 @@ class LLMFallback:
         self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
         self._uninstall: list[Callable[[], None]] = []
+        self._attempts: AttemptFlows | None = None
+        self._retention = Retention()
         self._is_running = False
 
     @property
@@ -58,35 +63,7 @@ class LLMFallback:
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and take the place of mitmproxy's upstream connections."""
-        # As strings: mitmproxy drops an addon whose option of another type is given a wrong value.
-        loader.add_option(
-            "llm_config",
-            str,
-            "config",
-            "Mesh YAML: files or folders, separated by commas (LLMProvider, VirtualService, DestinationRule, "
-            "ServiceEntry).",
-        )
-        loader.add_option(
-            "llm_workload",
-            str,
-            "",
-            "Labels of the workload that this proxy stands for, such as app=sleep,version=v1. "
-            "Without them every LLMProvider applies.",
-        )
-        loader.add_option(
-            "llm_watch",
-            str,
-            "true",
-            "Whether a mesh file that is saved applies at once (true or false). SIGHUP and the command "
-            "llm.reload load the files in any case.",
-        )
-        loader.add_option(
-            "llm_admin",
-            str,
-            "",
-            "Where the admin page listens, such as 127.0.0.1:9901; nobody else's machine can reach it. "
-            "Empty: nowhere.",
-        )
+        options.declare(loader)
         master = ctx.master
         self._uninstall = [
             virtual_upstream.install(self),
@@ -101,9 +78,14 @@ class LLMFallback:
         try:
             _refuse_what_leaks_or_bypasses(updated)
             if "llm_watch" in updated:
-                self._reloader.watch(is_on=_is_true("llm_watch", ctx.options.llm_watch))
+                self._reloader.watch(is_on=options.is_true("llm_watch", ctx.options.llm_watch))
+            if "llm_attempts" in updated:
+                shows = options.is_true("llm_attempts", ctx.options.llm_attempts)
+                self._attempts = AttemptFlows() if shows else None
+            if "llm_view_mb" in updated:
+                self._retention.limit = options.megabytes("llm_view_mb", ctx.options.llm_view_mb)
             if "llm_admin" in updated:
-                self._show_admin_page_at(_address(ctx.options.llm_admin))
+                self._show_admin_page_at(options.address(ctx.options.llm_admin))
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -149,6 +131,12 @@ class LLMFallback:
             # The body is read whole: the model is in it, and a retry sends it again.
             flow.request.stream = False
 
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Keep the view within its bound."""
+        self._retention.ended(flow)
+
+    error = response
+
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Accept CONNECT to a managed host without opening a connection to it."""
         if self._snapshot.manages(flow.request.host):
@@ -183,7 +171,8 @@ class LLMFallback:
             if held:
                 flows.drop_placeholders(flow)
             return None
-        return Carriage(self._engine, flow, held or flows.hold_credentials(flow, snapshot, host), host)
+        held = held or flows.hold_credentials(flow, snapshot, host)
+        return Carriage(self._engine, flow, held, host, self._attempts)
 
     def manages_address(self, host: str) -> bool:
         """Whether mitmproxy never opens connections to the host itself."""
@@ -246,19 +235,6 @@ class LLMFallback:
     def _tell(self, event: Event) -> None:
         self._metrics.take(event)
         _log(event)
-
-
-def _address(text: str) -> Address | None:
-    try:
-        return address_of(text) if text else None
-    except BadAddressError as error:
-        raise exceptions.OptionsError(f"llm_admin: {error}") from None
-
-
-def _is_true(option: str, value: str) -> bool:
-    if value not in {"true", "false"}:
-        raise exceptions.OptionsError(f"{option}: {value!r} is neither true nor false")
-    return value == "true"
 
 
 def _refuse_what_leaks_or_bypasses(updated: set[str]) -> None:

@@ -2,35 +2,52 @@
 
 from mitmproxy import http
 from mitmproxy.connection import Server
+from pydantic import SecretStr
 
+from llm_fallback import story
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Handled
 from llm_fallback.messages import Outgoing
-from llm_fallback.mitm import flows, story
+from llm_fallback.mitm import flows
+from llm_fallback.mitm.attempts import LOST, AttemptFlows
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.engine import Engine
 from llm_fallback.upstream.exchange import Exchange
+from llm_fallback.upstream.shared import LostAttempt
 
 METADATA = "llm_fallback"
 """The key of the decision in `flow.metadata`: plain data, so that it is saved with the flow."""
 
-MAX_SHOWN_BYTES = 1024 * 1024
-"""How much of an answer is kept for the flow view; answers pass through and are not buffered for it."""
+_MARKER_OF = {
+    story.Result.FELL_BACK: ":twisted_rightwards_arrows:",
+    story.Result.RESCUED: ":ambulance:",
+    story.Result.FAILED: ":x:",
+}
+MARKERS = frozenset({*_MARKER_OF.values(), LOST})
+"""Those that flows have from us, and from nobody else."""
 
 
 class Carriage:
     """Connects a flow to the engine: a `Carrier` to mitmproxy, an `Observer` to the exchange."""
 
-    def __init__(self, engine: Engine, flow: http.HTTPFlow, held: flows.Held, host: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        flow: http.HTTPFlow,
+        held: flows.Held,
+        host: str,
+        attempts: AttemptFlows | None = None,
+    ) -> None:
         self._engine = engine
         self._host = host
         self._flow = flow
         self._held = held
+        self._attempts = attempts
         self._server: Server | None = None
+        self._exchange: Exchange | None = None
         self._closes_client = False
-        self._body: list[bytes] = []
-        self._size = 0
+        self._key: SecretStr | None = None
 
     def exchange(self, server: Server) -> Exchange:
         """The exchange for the flow's request."""
@@ -39,7 +56,8 @@ class Carriage:
         self._closes_client = any(
             n.lower() == "connection" and "close" in v.lower() for n, v in request.headers
         )
-        return self._engine.exchange(self._held.snapshot, request, self)
+        self._exchange = self._engine.exchange(self._held.snapshot, request, self)
+        return self._exchange
 
     def response(self, head: Head) -> http.Response:
         """The flow's response; a client that wants the connection closed is told that it will be."""
@@ -48,24 +66,31 @@ class Carriage:
             response.headers["connection"] = "close"
         return response
 
-    def passing(self, data: bytes) -> None:
-        """Keep a copy for the flow view, within the bound."""
-        self._size += len(data)
-        if self._size <= MAX_SHOWN_BYTES:
-            self._body.append(data)
-
     def ending(self) -> None:
-        """Show the answer's body if it is within the bound."""
+        """Show the answer's body, or as much of its beginning as is kept."""
         response = self._flow.response
-        if response and response.stream and self._size <= MAX_SHOWN_BYTES:
-            response.data.content = b"".join(self._body)
+        if response and response.stream and self._exchange:
+            response.data.content = flows.without_key(self._exchange.record.beginning, self._key)
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Show what is sent where."""
+        self._key = outgoing.api_key
         if self._server:
             flows.show_request(self._flow, self._server, outgoing, target, endpoint)
 
+    def lost(self, attempt: LostAttempt) -> None:
+        """Show the attempt beside the flow."""
+        if self._attempts:
+            self._attempts.show(self._flow, attempt)
+
     def handled(self, event: Handled) -> None:
         """Say why, on the flow."""
-        self._flow.metadata[METADATA] = story.as_data(event)
+        data = story.as_data(event)
+        if self._exchange:
+            record = self._exchange.record
+            data["arrivals"] = record.arrivals(since=self._exchange.began)
+            data["shown_bytes"] = record.shown_bytes
+        self._flow.metadata[METADATA] = data
         self._flow.comment = story.summary(event)
+        if (marker := _MARKER_OF.get(story.result(event))) and not self._flow.marked:
+            self._flow.marked = marker

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
+from pydantic import SecretStr
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing
@@ -99,6 +100,7 @@ def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
         _ends(flow.client_conn.peername),
         _ends(flow.client_conn.sockname),
         decode(data.authority),
+        flow.id,
     )
 
 
@@ -144,6 +146,12 @@ def show_request(
     server.state = ConnectionState.OPEN
     server.tls = target.tls is not None
     server.sni = target.tls.sni if target.tls else None
+
+
+def without_key(body: bytes, key: SecretStr | None) -> bytes:
+    """A body to look at: without the provider's own key, which a provider may quote."""
+    secret = key.get_secret_value().encode() if key else b""
+    return body.replace(secret, _REDACTED) if secret else body
 
 
 def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:

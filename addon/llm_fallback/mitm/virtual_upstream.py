@@ -69,9 +69,6 @@ class Carrier(Protocol):
     def response(self, head: Head) -> http.Response:
         """The flow's response, as its head says."""
 
-    def passing(self, data: bytes) -> None:
-        """Note a piece of the body."""
-
     def ending(self) -> None:
         """The answer is about to be over."""
 
@@ -228,7 +225,6 @@ class VirtualUpstream(HttpConnection):
     def _translate(self, piece: Piece) -> HttpEvent:
         match piece:
             case bytes():
-                self._carrier.passing(piece)
                 return ResponseData(self._stream_id, piece)
             case Head():
                 self._has_head = True

@@ -32,6 +32,11 @@ class HoldOffs:
         due = [place for place, (_, until) in self._until.items() if until <= now]
         return [self._release(place) for place in due]
 
+    def put_back(self, key: TargetKey, endpoint: Endpoint, *, now: float) -> Return | None:
+        """Ask it again from now on; None if it was not left alone."""
+        known = self._until.pop((key, endpoint), None)
+        return Return(endpoint, now - known[0]) if known else None
+
     def _release(self, place: tuple[TargetKey, Endpoint]) -> tuple[TargetKey, Return]:
         since, until = self._until.pop(place)
         return place[0], Return(place[1], until - since)

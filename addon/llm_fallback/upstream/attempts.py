@@ -5,76 +5,49 @@ and the want of a healthy endpoint.
 """
 
 import asyncio
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Protocol
 
 from llm_fallback import local_replies, retry
-from llm_fallback.balancing import Balancer
 from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
-from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Event
-from llm_fallback.health import Health
+from llm_fallback.events import PER_TRY_TIMEOUT, Attempted
+from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
-from llm_fallback.messages import Outgoing
+from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.outlier import Endpoint, Monitor, Outcome
-from llm_fallback.rescue.budget import RescueBudget
-from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
 from llm_fallback.selection import choose_endpoint
 from llm_fallback.upstream.circuit_breakers import Resource
-from llm_fallback.upstream.client import AttemptFailed, UpstreamClient, UpstreamResponse
-from llm_fallback.upstream.discovery import Discovery
-
-
-class Shared(Protocol):
-    """What all exchanges share."""
-
-    client: UpstreamClient
-    health: Health
-    readmission: Readmission
-    budget: RescueBudget
-    discovery: Discovery
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    rng: random.Random
-    on_event: Callable[[Event], None]
-
-    def balancer(self, target: Target) -> Balancer:
-        """The state of the target's load balancing."""
-
-    def sweep(self) -> None:
-        """Do the sweeps that are due."""
-
-    def send_copy(self, target: Target, outgoing: Outgoing, timeout_s: float | None) -> None:
-        """Send a copy of a request, for which nobody waits."""
-
-
-class Watcher(Protocol):
-    """Is told of every attempt before it is made."""
-
-    def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
-        """An attempt is about to be made."""
+from llm_fallback.upstream.client import AttemptFailed, UpstreamResponse
+from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An attempt that has response headers."""
+    """An attempt that has response headers: the `number` of those that have been made."""
 
     response: UpstreamResponse
     endpoint: Endpoint
     service_time_s: float
+    outgoing: Outgoing
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds the attempts: the retries, the moment at which all must have response headers."""
+    """What bounds the attempts: the retries, the moment at which all must have response headers.
+
+    `began_at` is when the request began, from which attempts are told.
+    """
 
     retries: Retries
     deadline: float | None = None
+    began_at: float = 0.0
 
+
+_MAX_KEPT_BYTES = 1024 * 1024
 
 type IsOut = Callable[[Endpoint], bool]
 type Proves = Callable[[Answered], Outcome | None]
@@ -112,6 +85,7 @@ class Attempts:
         self._target = target
         self._policy = limits.retries
         self._deadline = limits.deadline
+        self._began_at = limits.began_at
         self._watcher = watcher
         self._hash_key = hash_key
         self._monitors: dict[Endpoint, Monitor | None] = {}
@@ -136,13 +110,39 @@ class Attempts:
             if not self._goes_on(result, retries_done=len(tried) - 1, body_size=len(outgoing.body)):
                 break
             if isinstance(result, Answered):
-                result.response.release()
+                self.discard(result)
             if not await self._back_off(len(tried)):
                 return local_replies.REQUEST_TIMEOUT
         if isinstance(result, Answered):
             return result
         self.failure = result
         return local_replies.failed(result, retries_done=len(tried) - 1)
+
+    def discard(self, answered: Answered, held: Sequence[bytes] = ()) -> None:
+        """Let go of an answer that nobody gets; `held` is what has been read of it."""
+        response = answered.response
+        body = b"".join((*held, response.read_ready()))[:_MAX_KEPT_BYTES]
+        response.release()
+        figures = figures_of(
+            response.header("content-type") or "",
+            body,
+            content_encoding=response.header("content-encoding") or "identity",
+        )
+        self.made[answered.number] = replace(self.made[answered.number], figures=figures)
+        self._lose(answered.number, answered.outgoing, answered.endpoint, response.headers, body)
+
+    def _lose(
+        self,
+        number: int,
+        outgoing: Outgoing,
+        endpoint: Endpoint,
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> None:
+        made = self.made[number]
+        after = self._shared.clock() - self._began_at - made.began_s
+        lost = self.made[number] = replace(made, lost_after_s=after)
+        self._watcher.lost(LostAttempt(lost, outgoing, self._target, endpoint, headers, body))
 
     def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
         """Count the outcome for the endpoint, and say so if it is ejected for it."""
@@ -188,33 +188,51 @@ class Attempts:
         began = self._shared.clock()
         self._monitors[endpoint] = self._shared.health.monitor(self._target, endpoint)
         self._watcher.attempting(outgoing, self._target, endpoint)
-        result, status, failure = "cancelled", None, None
+        begun = Attempted(
+            str(self._target),
+            str(endpoint),
+            "cancelled",
+            0.0,
+            began_s=began - self._began_at,
+            model=outgoing.model,
+        )
         try:
             response = await self._send(endpoint, outgoing)
-            status = response.status
-            result = str(status)
         except AttemptFailed as failed:
-            result = f"{failed.failure} ({failed})"
-            failure = self._word(failed.failure)
+            result, word = f"{failed.failure} ({failed})", self._word(failed.failure)
+            number = self._note(replace(begun, result=result, failure=word), began)
             self._charge_failure(endpoint, failed.failure)
+            self._lose(number, outgoing, endpoint)
             return failed.failure
-        finally:
+        except BaseException:  # given up, or a defect
             took = self._shared.clock() - began
-            self.made.append(Attempted(str(self._target), str(endpoint), result, took, status, failure))
-        answered = Answered(response, endpoint, took)
+            self._note(replace(begun, lost_after_s=took), began)
+            raise
+        number = self._note(replace(begun, result=str(response.status), status=response.status), began)
+        took = self.made[number].duration_s
+        answered = Answered(response, endpoint, took, outgoing, number)
         if (outcome := self._proves(answered)) is not None:
             self.charge(endpoint, outcome)
         return answered
 
+    def _note(self, made: Attempted, began: float) -> int:
+        """Add to what has been made, and to how long it took; returns its number."""
+        self.made.append(replace(made, duration_s=self._shared.clock() - began))
+        return len(self.made) - 1
+
     async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
         """Send within the time that is left; the time of one try begins when there is a connection for it."""
+        if self._deadline is None and self._policy.per_try_timeout_s is None:
+            return await self._shared.client.send(
+                self._target, endpoint, outgoing, lambda: self._connected(endpoint)
+            )
         timer = asyncio.timeout(self._time_left())
         is_connected = False
 
         def connected() -> None:
             nonlocal is_connected
             is_connected = True
-            self.charge(endpoint, Outcome(200, local_origin=True))
+            self._connected(endpoint)
             if (left := self._time_for_a_try()) is not None:
                 timer.reschedule(asyncio.get_running_loop().time() + left)
 
@@ -225,6 +243,9 @@ class Attempts:
             if is_connected:
                 raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None
             raise AttemptFailed(Failure.TIMEOUT_CONNECTING, "no connection in time") from None
+
+    def _connected(self, endpoint: Endpoint) -> None:
+        self.charge(endpoint, Outcome(200, local_origin=True))
 
     def _word(self, failure: Failure) -> str:
         """The failure as events have it, which tell whose time was up."""

@@ -1,7 +1,7 @@
 """Sending a request: to the one target that its rule has chosen or, with a policy, to any that answers."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -17,9 +17,10 @@ from llm_fallback.rescue.failures import in_order
 from llm_fallback.rescue.gate import AnswerGate
 from llm_fallback.rewriting import Plan, rewrite
 from llm_fallback.routing import Matched, Routed, find_target
-from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
+from llm_fallback.upstream.attempts import Answered, Attempts, Limits
 from llm_fallback.upstream.legs import Candidate
 from llm_fallback.upstream.rescue import Rescue
+from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 
 _NO_RETRY = ("x-should-retry", "false")  # the official SDKs heed it
 
@@ -51,7 +52,7 @@ class Sent:
 
 
 class Dispatch:
-    """Sends one request; `deadline` is that of its rule."""
+    """Sends one request; `limits` are its rule's."""
 
     def __init__(
         self,
@@ -60,16 +61,16 @@ class Dispatch:
         request: OriginalRequest,
         facts: RequestFacts,
         watcher: Watcher,
-        *,
-        deadline: float | None,
+        limits: Limits,
     ) -> None:
         self.set_cookie: str | None = None
+        self.asked_model: str | None = None
         self._shared = shared
         self._snapshot = snapshot
         self._request = request
         self._facts = facts
         self._watcher = watcher
-        self._deadline = deadline
+        self._limits = limits
         self._tries: _Tries | None = None
         self._rescue: Rescue | None = None
         self._to_mirror: tuple[Matched, Routed] | None = None
@@ -96,9 +97,8 @@ class Dispatch:
 
     async def send(self, matched: Matched, routed: Routed, target: Target) -> Sent:
         """Attempts at one target, all of them, as the mesh has it."""
-        limits = Limits(matched.route.retries, self._deadline)
         key, self.set_cookie = self._hash(target)
-        attempts = self._tries = Attempts(self._shared, target, limits, self, hash_key=key)
+        attempts = self._tries = Attempts(self._shared, target, self._limits, self, hash_key=key)
         self._to_mirror = matched, routed
         answer = await attempts.run(self._outgoing(matched, routed, target))
         return Sent(answer, target, attempts.flags, charge=attempts.charge)
@@ -110,9 +110,8 @@ class Dispatch:
             self._shared,
             policy,
             self._candidates(matched, routed, policy),
-            matched.route.retries,
+            replace(self._limits, deadline=_earlier(deadline, self._limits.deadline)),
             self,
-            deadline=deadline if self._deadline is None else min(deadline, self._deadline),
         )
         self._to_mirror = matched, routed
         answer = await rescue.run()
@@ -140,6 +139,10 @@ class Dispatch:
             self._to_mirror = None
         self._watcher.attempting(outgoing, target, endpoint)
 
+    def lost(self, attempt: LostAttempt) -> None:
+        """Tell the watcher."""
+        self._watcher.lost(attempt)
+
     def _candidates(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Iterator[Candidate]:
         """The destination's target, its fallback, and the chain, each once."""
         links = in_order(policy.chain, self._shared.rng)
@@ -156,7 +159,9 @@ class Dispatch:
         plan = Plan.of(
             matched.route, matched.match, routed.destination, fell_back=fell_back, is_rescue=is_rescue
         )
-        return rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
+        outgoing = rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
+        self.asked_model = self.asked_model or outgoing.asked_model
+        return outgoing
 
     def _hash(self, target: Target) -> tuple[int | None, str | None]:
         """What chooses the endpoint, and the cookie that makes it choose the same again."""
@@ -177,6 +182,10 @@ class Dispatch:
                 if target is not None:
                     copy = self._outgoing(matched, routed, target)
                     self._shared.send_copy(target, copy, matched.route.timeout_s)
+
+
+def _earlier(one: float, other: float | None) -> float:
+    return one if other is None else min(one, other)
 
 
 def _marks(policy: RescuePolicy, rescue: Rescue) -> Headers:

@@ -15,17 +15,21 @@ from llm_fallback import cors, faults, local_replies, redirects
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target
-from llm_fallback.events import Handled, Rescued
+from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
+from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
+from llm_fallback.redaction import redact_query
 from llm_fallback.routing import Matched, Routed, choose_destination, find_route
 from llm_fallback.selection import choose_target
 from llm_fallback.upstream.answers import Changes, End, Piece, local_pieces, upstream_head
-from llm_fallback.upstream.attempts import Answered, Shared, Watcher
+from llm_fallback.upstream.attempts import Answered, Limits
 from llm_fallback.upstream.client import BodyBroken, UpstreamResponse
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.dispatch import Dispatch, Sent
+from llm_fallback.upstream.record import Record
+from llm_fallback.upstream.shared import Shared, Watcher
 
 _CLIENT_RETRIES = "x-stainless-retry-count"  # of the official SDKs
 
@@ -54,9 +58,12 @@ class Exchange:
         self._dispatch: Dispatch | None = None
         self._sent: Sent | None = None
         self._answered: Answered | None = None
+        self._answer: Answer = NO_ANSWER
         self._status: int | None = None
         self._flags: tuple[Flag, ...] = ()
-        self._began = shared.clock()
+        self.began = shared.clock()
+        self.record = Record()
+        self._began_at = shared.wall_clock()
         self._deadline: float | None = None
         self._progressed_at = 0.0
         self._is_counted = False
@@ -86,6 +93,7 @@ class Exchange:
         if isinstance(answer, LocalReply):
             self._status = answer.status
             self._flags += answer.flags
+            self._answer = Answer(len(answer.body.encode("utf-8", "surrogateescape")))
             self._finish()
             changes = self._changes() if answer.is_changed_by_rules else None
             return local_pieces(answer, changes, method=self._request.method)
@@ -96,6 +104,7 @@ class Exchange:
         if self._sent and self._sent.gate:
             self._sent.gate.follow(ready)
         start = b"".join((*held, ready))
+        self.record.add(start, now=self._progressed_at)
         has_body = bool(start) or not answer.response.is_complete
         with_cookies = self._sent is None or not self._sent.is_foreign
         head = upstream_head(answer, self._changes(), has_body=has_body, with_cookies=with_cookies)
@@ -154,7 +163,12 @@ class Exchange:
         if route.timeout_s is not None:
             self._deadline = self._shared.clock() + route.timeout_s
         dispatch = self._dispatch = Dispatch(
-            self._shared, self._snapshot, self._request, self._facts, self._observer, deadline=self._deadline
+            self._shared,
+            self._snapshot,
+            self._request,
+            self._facts,
+            self._observer,
+            Limits(route.retries, self._deadline, self.began),
         )
         if route.rescue and not self._is_too_large(route.rescue):
             self._is_counted = True
@@ -179,10 +193,13 @@ class Exchange:
             self._flags += (Flag.UPSTREAM_CONNECTION_TERMINATION,)
             self._charge(answer, Outcome(503, local_origin=True))
             rest = answer.response.read_rest()
+            self.record.add(rest, now=self._shared.clock())
             self._finish()
             return [rest, End.BROKEN] if rest else [End.BROKEN]
+        now = self._shared.clock()
+        self.record.add(data, now=now)
         if self._sent and self._sent.gate and self._sent.gate.follow(data):
-            self._progressed_at = self._shared.clock()
+            self._progressed_at = now
         return self._with_end([data] if data else [], answer.response)
 
     def _cut_for_time(self, answer: Answered) -> list[Piece]:
@@ -228,6 +245,7 @@ class Exchange:
         self._is_over = True
         if self._answered:
             self._answered.response.release()
+            self._answer = self._told_of(self._answered)
         if self._is_counted:
             self._shared.budget.requests -= 1
         if self._dispatch and self._status is None:  # given up before there was an answer
@@ -242,12 +260,39 @@ class Exchange:
             self._dispatch.made if self._dispatch else (),
             self._status,
             local_replies.in_order(self._flags),
-            self._shared.clock() - self._began,
+            self._shared.clock() - self.began,
             self._matched.route.source if self._matched else None,
             self._rescued(),
+            self._request.id,
+            self._received(),
+            self._answer,
         )
         self._observer.handled(event)
         self._shared.on_event(event)
+
+    def _received(self) -> Received:
+        request = self._request
+        return Received(
+            self._began_at,
+            request.scheme,
+            redact_query(request.path),
+            len(request.body),
+            request.client,
+            self._dispatch.asked_model if self._dispatch else None,
+            {n.lower(): v for n, v in request.headers if n.lower() in REPORTED_HEADERS},
+        )
+
+    def _told_of(self, answered: Answered) -> Answer:
+        """What is known of the answer of an upstream, as far as it came."""
+        record, header = self.record, answered.response.header
+        figures = figures_of(
+            header("content-type") or "",
+            record.beginning,
+            record.tail,
+            content_encoding=header("content-encoding") or "identity",
+        )
+        first = None if record.first_at is None else record.first_at - self.began
+        return Answer(record.size, first, answered.service_time_s, figures)
 
     def _rescued(self) -> Rescued | None:
         """What the rule's policy did; None if it has none, or nobody was to be asked."""

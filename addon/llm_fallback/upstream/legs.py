@@ -17,8 +17,9 @@ from llm_fallback.rescue.readmission import Trial
 from llm_fallback.rescue.retries import asks_for_stream, retries_at
 from llm_fallback.rescue.retry_after import wait_s
 from llm_fallback.retry import Failure
-from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared, Watcher
+from llm_fallback.upstream.attempts import Answered, Attempts, Limits
 from llm_fallback.upstream.client import BodyBroken
+from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 
 _NOT_ADMITTED = "not admitted"
 _NO_ENDPOINT = "no healthy endpoint"
@@ -49,6 +50,10 @@ class Committed:
     answered: Answered
     held: tuple[bytes, ...]
     gate: AnswerGate
+
+    def discard(self) -> None:
+        """Let go of it: nobody gets it after all."""
+        self.leg.attempts.discard(self.answered, self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Leg:
         self._policy = policy
         self._outgoing = candidate.outgoing()
         self._deadline = limits.deadline
+        self._limits = limits
         self._watcher = watcher
         self._began = self._attempt_began = shared.clock()
         self._endpoint: Endpoint | None = None
@@ -94,10 +100,7 @@ class Leg:
         self.attempts = Attempts(
             shared,
             candidate.target,
-            Limits(
-                replace(retries, attempts=min(retries.attempts, attempts_left - 1)),
-                limits.deadline,
-            ),
+            replace(limits, retries=replace(retries, attempts=min(retries.attempts, attempts_left - 1))),
             self,
             hash_key=candidate.hash_key,
             is_out=self._is_out,
@@ -116,7 +119,16 @@ class Leg:
         if sum(attempt.endpoint is not None for attempt in made) == self.begun:
             return made
         took = self._shared.clock() - self._attempt_began
-        return [*made, Attempted(str(self.target), str(self._endpoint), "cancelled", took)]
+        given_up = Attempted(
+            str(self.target),
+            str(self._endpoint),
+            "cancelled",
+            took,
+            began_s=self._attempt_began - self._limits.began_at,
+            lost_after_s=took,
+            model=self._outgoing.model,
+        )
+        return [*made, given_up]
 
     async def run(self) -> Committed | Lost:
         """Attempt, and read until the answer is one. Cancelling it ends the attempt, and proves nothing."""
@@ -132,6 +144,10 @@ class Leg:
         self._endpoint, self._sent, self._attempt_began = endpoint, outgoing, self._shared.clock()
         self._trial = self._shared.readmission.begin((target.key, endpoint))
         self._watcher.attempting(outgoing, target, endpoint)
+
+    def lost(self, attempt: LostAttempt) -> None:
+        """Tell the watcher."""
+        self._watcher.lost(attempt)
 
     def tell_again(self) -> None:
         """Tell the watcher of the last attempt once more, if others have made theirs since."""
@@ -155,10 +171,11 @@ class Leg:
         answer = await self.attempts.run(self._outgoing)
         if isinstance(answer, LocalReply):
             return self._lost_without_headers(answer)
+        held: list[bytes] = []
         try:
-            return await self._judge(answer)
+            return await self._judge(answer, held)
         except BaseException:
-            answer.response.release()
+            self.attempts.discard(answer, held)
             raise
 
     def _lost_without_headers(self, reply: LocalReply) -> Lost:
@@ -176,27 +193,30 @@ class Leg:
             covered = covered or reason in self._policy.failures
         return Lost(self, reason, covered, reply)
 
-    async def _judge(self, answer: Answered) -> Committed | Lost:
+    async def _judge(self, answer: Answered, held: list[bytes]) -> Committed | Lost:
+        """What the answer is; what is read of it to know that is `held`."""
         status = answer.response.status
         if status >= 400:
             covered = failures.covers_status(self._policy, status)
             self._succeeded = False if covered else None
             return Lost(self, str(status), covered, Committed(self, answer, (), self._gate("")))
         if status >= 300 or status in _WITHOUT_BODY or self._outgoing.method == "HEAD":
-            return self._commit(answer, [], self._gate(""))
+            return self._commit(answer, held, self._gate(""))
         # Only what is asked for by POST is generated; and nobody here can read what is encoded.
         is_readable = self._outgoing.method == "POST" and answer.response.header("content-encoding") in (
             None,
             "identity",
         )
         media = answer.response.header("content-type") if is_readable else None
-        return await self._read_until_known(answer, self._gate(media or ""))
+        return await self._read_until_known(answer, held, self._gate(media or ""))
 
     def _gate(self, media: str) -> AnswerGate:
         return AnswerGate(media, self._policy.hold, failures.ignored_verdicts(self._policy))
 
-    async def _read_until_known(self, answer: Answered, gate: AnswerGate) -> Committed | Lost:
-        limits, held, verdict = self._policy.limits, list[bytes](), Verdict.PENDING
+    async def _read_until_known(
+        self, answer: Answered, held: list[bytes], gate: AnswerGate
+    ) -> Committed | Lost:
+        limits, verdict = self._policy.limits, Verdict.PENDING
         since = self._shared.clock() if self._first_token_s is None else self._attempt_began
         limit = since + limits.first_token_s
         has_begun = False
@@ -212,16 +232,17 @@ class Leg:
             if verdict is Verdict.GOOD:
                 return self._commit(answer, held, gate)
             if verdict is not Verdict.PENDING:
-                return self._lost(answer, verdict, gate, failures.proved_by_no_answer(self.target.outlier))
+                outcome = failures.proved_by_no_answer(self.target.outlier)
+                return self._lost(answer, held, verdict, gate, outcome)
             try:
                 piece = await self._read(answer, limit)
             except TimeoutError:
-                return self._lost_in_silence(answer, has_begun=has_begun)
+                return self._lost_in_silence(answer, held, has_begun=has_begun)
             except BodyBroken:  # what came before is still there for whoever reads on
                 verdict = gate.end(is_cut=True)
                 if verdict is Verdict.GOOD:
                     return Committed(self, answer, tuple(held), gate)
-                return self._lost(answer, verdict, gate, Outcome(503, local_origin=True))
+                return self._lost(answer, held, verdict, gate, Outcome(503, local_origin=True))
 
     async def _read(self, answer: Answered, limit: float) -> bytes:
         until = limit if self._deadline is None else min(limit, self._deadline)
@@ -233,10 +254,12 @@ class Leg:
         self._succeeded = True
         return Committed(self, answer, tuple(held), gate)
 
-    def _lost(self, answer: Answered, verdict: Verdict, gate: AnswerGate, outcome: Outcome) -> Lost:
+    def _lost(
+        self, answer: Answered, held: list[bytes], verdict: Verdict, gate: AnswerGate, outcome: Outcome
+    ) -> Lost:
         """An answer that is none; as nothing of it has reached the client, an error can stand for it."""
         self.attempts.charge(answer.endpoint, outcome)
-        answer.response.release()
+        self.attempts.discard(answer, held)
         self._succeeded = False
         if verdict is Verdict.CUT:
             reply = local_replies.failed(Failure.RESET, retries_done=self.begun - 1)
@@ -244,10 +267,10 @@ class Leg:
             reply = local_replies.no_answer(str(verdict), gate.error)
         return Lost(self, str(verdict), is_covered=True, otherwise=reply)
 
-    def _lost_in_silence(self, answer: Answered, *, has_begun: bool) -> Lost:
+    def _lost_in_silence(self, answer: Answered, held: list[bytes], *, has_begun: bool) -> Lost:
         """Nothing came in time: no first token or, of an answer that is held as a whole, no other."""
         self.attempts.charge(answer.endpoint, Outcome(504, local_origin=True))
-        answer.response.release()
+        self.attempts.discard(answer, held)
         self._succeeded = False
         word = str(Verdict.CUT) if has_begun else failures.NO_BEGINNING
         reason = _DEADLINE if self._is_late() else word

@@ -10,8 +10,9 @@ from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
 from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.upstream.attempts import Answered, Attempts, Limits, Shared
+from llm_fallback.upstream.attempts import Answered, Attempts, Limits
 from llm_fallback.upstream.client import BodyBroken
+from llm_fallback.upstream.shared import LostAttempt, Shared
 
 _ONCE = Retries(0, frozenset())
 _SUFFIX = "-shadow"
@@ -52,3 +53,6 @@ class _Unwatched:
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Nothing follows from it."""
+
+    def lost(self, attempt: LostAttempt) -> None:
+        """Nor from this."""

@@ -15,35 +15,32 @@ from dataclasses import replace
 
 from llm_fallback import local_replies
 from llm_fallback.config.rescue import AllEjected, RescuePolicy
-from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint
-from llm_fallback.upstream.attempts import Limits, Shared, Watcher
+from llm_fallback.upstream.attempts import Limits
 from llm_fallback.upstream.legs import Candidate, Committed, Leg, Lost
+from llm_fallback.upstream.shared import Shared, Watcher
 
 
 class Rescue:
-    """The legs of one request; at the `deadline` an answer must be there."""
+    """The legs of one request; `limits` has its rule's retries, and until when an answer must be there."""
 
     def __init__(
         self,
         shared: Shared,
         policy: RescuePolicy,
         candidates: Iterable[Candidate],
-        retries: Retries,
+        limits: Limits,
         watcher: Watcher,
-        *,
-        deadline: float,
     ) -> None:
         self.reasons: list[str] = []
         self.is_spent = False
         self._shared = shared
         self._policy = policy
         self._left = deque(candidates)
-        self._limits = Limits(retries, deadline)
-        self._deadline = deadline
+        self._limits = limits
         self._watcher = watcher
         self._legs: list[Leg] = []
         self._running: dict[asyncio.Task[Committed | Lost], Leg] = {}
@@ -124,7 +121,7 @@ class Rescue:
             self._skipped.append((lost.leg.candidate, await self._endpoints(lost.leg.target)))
             return
         if self._lost:
-            _release(self._lost.otherwise)
+            _let_go_of(self._lost.otherwise)
         self._lost = lost
         if not self._is_rescued(lost):
             self._left.clear()
@@ -212,7 +209,8 @@ class Rescue:
         return max(0.0, self._policy.hedging.delay_s - last.seconds)
 
     def _time_left(self) -> float:
-        return max(0.0, self._deadline - self._shared.clock())
+        deadline = self._limits.deadline
+        return math.inf if deadline is None else max(0.0, deadline - self._shared.clock())
 
     def _give_back(self, leg: Leg) -> None:
         if leg in self._paid:
@@ -230,9 +228,9 @@ class Rescue:
             task.cancel()
         for other in others:
             if other is not answer:
-                _release(other)
+                _let_go_of(other)
 
 
-def _release(answer: Committed | LocalReply) -> None:
+def _let_go_of(answer: Committed | LocalReply) -> None:
     if isinstance(answer, Committed):
-        answer.answered.response.release()
+        answer.discard()

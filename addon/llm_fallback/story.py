@@ -1,13 +1,37 @@
-"""What people read about a request: one line in the log, one comment on the flow. Pure."""
+"""What people read about a request: a line in the log, a comment on the flow, and all of it as data. Pure."""
 
 from collections.abc import Collection
 from dataclasses import asdict
+from enum import StrEnum
 from itertools import islice
 from typing import Any
 
 from llm_fallback.events import Attempted, Ejected, Handled, Rescued, Returned
+from llm_fallback.local_replies import Flag
 
 _MAX_NAMED = 10
+
+
+class Result(StrEnum):
+    """How a request has ended, in a word to search for."""
+
+    ANSWERED = "answered"
+    FELL_BACK = "fell back"
+    RESCUED = "rescued"
+    FAILED = "failed"
+    GIVEN_UP = "given up"
+
+
+def result(event: Handled) -> Result:
+    """How it has ended: a failure is an error of a server's, or the end of an answer in its middle."""
+    if event.status is None:
+        return Result.GIVEN_UP
+    is_broken = Flag.UPSTREAM_CONNECTION_TERMINATION in event.flags
+    if event.status >= 500 or is_broken or Flag.UPSTREAM_REQUEST_TIMEOUT in event.flags:
+        return Result.FAILED
+    if event.rescue and event.rescue.reasons:
+        return Result.RESCUED
+    return Result.FELL_BACK if event.instead_of else Result.ANSWERED
 
 
 def handled(event: Handled) -> str:
@@ -24,32 +48,67 @@ def summary(event: Handled) -> str:
 
 
 def _why(event: Handled) -> str:
+    override = f" ({event.override})" if event.override else ""
     if event.rescue is None or event.rescue.is_too_large:
         instead = f" instead of {event.instead_of}, which is ejected" if event.instead_of else ""
-        return f"{instead} (too large to be rescued)" if event.rescue else instead
+        note = " (too large to be rescued)" if event.rescue else ""
+        return override or f"{instead}{note}"
     reasons = f" after {', '.join(event.rescue.reasons)}" if event.rescue.reasons else ""
     notes = ["nobody left to ask"] if event.rescue.is_spent else []
     if retries := event.rescue.client_retries:
         notes.append(f"the client's retry {retries}")
-    return f"{reasons} ({', '.join(notes)})" if notes else reasons
+    return f"{reasons} ({', '.join(notes)}){override}" if notes else f"{reasons}{override}"
 
 
 def as_data(event: Handled) -> dict[str, Any]:
-    """The decision as plain data, the only kind that can be saved with a flow."""
+    """The decision as plain data, the only kind that can be saved with a flow. Times are in seconds."""
+    received, answer = event.received, event.answer
     return {
+        "id": event.id,
+        "at": received.at_s if received else None,
+        "method": event.method,
+        "host": event.host,
+        "path": received.path if received else None,
         "route": event.route,
         "source": event.source,
-        "host": event.host,
         "target": event.target,
         "instead_of": event.instead_of,
-        "attempts": [
-            {"endpoint": a.endpoint, "result": a.result, "duration_s": a.duration_s} for a in event.attempts
-        ],
+        "result": result(event).value,
+        "attempts": [attempt_as_data(attempt) for attempt in event.attempts],
         "status": event.status,
         "flags": [str(flag) for flag in event.flags],
         "duration_s": event.duration_s,
+        "first_byte_s": answer.first_byte_s,
+        "bytes": answer.body_bytes,
+        "request_model": received.model if received else None,
+        "model": answer.figures.model,
+        "input_tokens": answer.figures.input_tokens,
+        "output_tokens": answer.figures.output_tokens,
+        "finish_reason": answer.figures.finish_reason,
+        "override": event.override,
         **({"rescue": _plain(event.rescue)} if event.rescue else {}),
     }
+
+
+def attempt_as_data(attempt: Attempted) -> dict[str, Any]:
+    """One attempt as plain data."""
+    return {
+        "target": attempt.target,
+        "endpoint": attempt.endpoint,
+        "result": attempt.result,
+        "status": attempt.status,
+        "failure": attempt.failure,
+        "began_s": attempt.began_s,
+        "duration_s": attempt.duration_s,
+        "lost_after_s": attempt.lost_after_s,
+        "model": attempt.model,
+    }
+
+
+def lost(attempt: Attempted) -> str:
+    """One attempt whose answer nobody got."""
+    took = attempt.duration_s if attempt.lost_after_s is None else attempt.lost_after_s
+    return f"attempt at {attempt.target}, {attempt.endpoint}: {attempt.result}, lost after {_ms(took)}"
 
 
 def _plain(rescued: Rescued) -> dict[str, Any]:

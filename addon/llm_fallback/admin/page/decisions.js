@@ -1,0 +1,120 @@
+// Recent decisions: a line each, which opens.
+
+import {details} from '/details.js'
+import {byId, count, el, setText, sync} from '/dom.js'
+import {clock, duration, iso, tokens} from '/format.js'
+import {cameFrom, hasFailed} from '/model.js'
+
+const AT_A_TIME = 30
+const COLUMNS = 7
+
+export class Decisions {
+  #shown = AT_A_TIME
+
+  constructor(model) {
+    this.model = model
+    this.table = document.querySelector('table')
+    for (const id of ['filter-text', 'filter-kind']) {
+      byId(id).addEventListener('input', () => {
+        this.#shown = AT_A_TIME
+        this.render()
+      })
+    }
+    byId('filter').addEventListener('submit', event => event.preventDefault())
+    byId('decisions-more').addEventListener('click', () => {
+      this.#shown += AT_A_TIME
+      this.render()
+    })
+  }
+
+  /** Show those of a target only, and go there. */
+  filter(text) {
+    byId('filter-text').value = text
+    byId('filter-kind').value = 'all'
+    this.render()
+    byId('filter-text').focus()
+  }
+
+  render() {
+    const all = this.model.decisions
+    const text = byId('filter-text').value.trim().toLowerCase()
+    const kind = byId('filter-kind').value
+    const found = all.filter(decision => isOf(kind, decision) && haystack(decision).includes(text))
+    // The head is a child of the table as well, and stays.
+    sync(this.table, [HEAD, ...found.slice(0, this.#shown)], item => item.id, item =>
+      item === HEAD ? {node: this.table.tHead} : row(item))
+    const isFiltered = text !== '' || kind !== 'all'
+    setText(byId('decisions-count'), counted(all.length, found.length, isFiltered))
+    byId('decisions-more').hidden = found.length <= this.#shown
+    setText(byId('decisions-more'), `Show ${Math.min(AT_A_TIME, found.length - this.#shown)} more`)
+  }
+}
+
+const HEAD = {id: 'head'}
+
+function counted(all, found, isFiltered) {
+  if (all === 0) return 'No request yet.'
+  return isFiltered ? `${found} of the last ${count(all, 'decision')}` : ''
+}
+
+function isOf(kind, decision) {
+  if (kind === 'fell-back') return cameFrom(decision) !== null
+  return kind === 'all' || hasFailed(decision)
+}
+
+function haystack(decision) {
+  const {host, path, method, route, target, instead_of: insteadOf, model, request_model: asked, attempts, flags} = decision
+  return [method, host, path, route, target, insteadOf, model, asked, decision.status, ...flags, ...attempts.map(each => each.target)]
+    .join(' ')
+    .toLowerCase()
+}
+
+function row(decision) {
+  const id = `decision-${decision.id}`
+  const time = el('time', {datetime: iso(decision.at)}, clock(decision.at))
+  const button = el(
+    'button', {type: 'button', class: 'plain', 'aria-expanded': 'false', 'aria-controls': id, onclick: toggle},
+    time, el('span', {class: 'hearing'}, ', details'),
+  )
+  const summary = el('tr', {class: hasFailed(decision) ? 'is-failed' : ''}, el('td', {}, button), ...cells(decision))
+  const node = el('tbody', {}, summary)
+  let open = null
+
+  function toggle() {
+    if (open) open.remove()
+    open = open ? null : el('tr', {class: 'details', id}, el('td', {colspan: COLUMNS}, details(decision)))
+    if (open) node.append(open)
+    button.setAttribute('aria-expanded', String(open !== null))
+  }
+
+  return {node}
+}
+
+function cells(decision) {
+  const from = cameFrom(decision)
+  const way = [el('span', {class: 'route'}, decision.route), ' → ', el('b', {}, decision.target)]
+  return [
+    el(
+      'td', {class: 'status'}, el('b', {}, decision.status === null ? 'no answer' : String(decision.status)),
+      decision.flags.length ? ` ${decision.flags.join(',')}` : null,
+      ...tags(decision).map(tag => el('span', {class: 'tag'}, tag)),
+    ),
+    el(
+      'td', {class: 'request'}, el('span', {class: 'method'}, decision.method), ' ', el('b', {}, decision.host),
+      el('span', {class: 'path'}, decision.path),
+      el('span', {class: 'narrow'}, `→ ${decision.target}`),
+    ),
+    el('td', {class: 'wide'}, ...way, from ? el('span', {class: 'from'}, ` instead of ${from}`) : null),
+    el('td', {class: 'wide'}, decision.model ?? '–'),
+    el('td', {class: 'wide number'}, tokens(decision)),
+    el('td', {class: 'number'}, duration(decision.duration_s)),
+  ]
+}
+
+function tags(decision) {
+  return [
+    decision.instead_of ? 'fell back' : null,
+    decision.rescue?.reasons.length && !decision.rescue.is_spent ? 'rescued' : null,
+    decision.override ? 'by hand' : null,
+  ].filter(Boolean)
+}

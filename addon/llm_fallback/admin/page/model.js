@@ -1,0 +1,108 @@
+// What the page knows: the last state, and the decisions and the timeline that came since.
+
+const KEPT = 200
+const MINUTE_S = 60
+
+export class Model {
+  state = null
+  decisions = []
+  timeline = []
+  /** performance.now() when the state came: what counts down counts from then. */
+  takenAt = 0
+
+  /** A state, with or without decisions and timeline; that of a proxy started anew makes all older ones void. */
+  take(state) {
+    if (this.state && this.state.started_at !== state.started_at) {
+      this.decisions = []
+      this.timeline = []
+    }
+    this.state = state
+    this.takenAt = performance.now()
+    if (state.decisions) this.decisions = merged(this.decisions, state.decisions, newer)
+    if (state.timeline) this.timeline = merged(this.timeline, state.timeline, (a, b) => b.id - a.id)
+  }
+
+  takeDecision(decision) {
+    this.decisions = merged(this.decisions, [decision], newer)
+  }
+
+  /** Whether it is news. */
+  takeEntry(entry) {
+    const isNew = !this.timeline.some(known => known.id === entry.id)
+    this.timeline = merged(this.timeline, [entry], (a, b) => b.id - a.id)
+    return isNew
+  }
+
+  /** Where the requests of a target went last that could not go there itself; null: nobody asked. */
+  goesTo(name) {
+    return this.decisions.find(decision => cameFrom(decision) === name)?.target ?? null
+  }
+
+  /** Requests, share of failures and latency of the last minute, and whether anything was asked at all. */
+  recent(name) {
+    const {step_s: step, targets} = this.state.series
+    const series = targets[name]
+    if (!series) return {rate: 0, failing: 0, requests: 0, p50: null, p95: null}
+    const last = list => list.slice(-Math.round(MINUTE_S / step))
+    const requests = sum(last(series.requests))
+    const failures = sum(last(series.failures))
+    return {
+      rate: requests / MINUTE_S,
+      requests,
+      failing: requests ? failures / requests : 0,
+      p50: latest(last(series.p50_ms)),
+      p95: latest(last(series.p95_ms)),
+    }
+  }
+
+  /** What is on a target by hand: faults and pins. */
+  byHand(target) {
+    const isHere = fault => fault.place.split('@')[0] === target.name || fault.place === target.host
+    return {
+      faults: this.state.faults.filter(isHere),
+      pinned: this.state.pins.filter(pin => pin.host === target.host),
+      pinnedTo: this.state.pins.filter(pin => pin.target === target.name),
+    }
+  }
+}
+
+/** The target that a decision should have had, if it has another one. */
+export function cameFrom(decision) {
+  if (decision.instead_of) return decision.instead_of
+  const first = decision.attempts[0]
+  return first && first.target !== decision.target ? first.target : null
+}
+
+/** Whether the client did not get what it asked for, though it stayed. */
+export function hasFailed({status, flags}) {
+  return status === null || status >= 500 || status === 429 || flags.some(flag => !['DC', 'DI'].includes(flag))
+}
+
+/** One sentence that says how things are. */
+export function headline(model) {
+  const targets = model.state.targets
+  if (!targets.length) return 'The configuration has no targets'
+  const out = targets.filter(target => !target.in_rotation)
+  if (out.length === targets.length && out.length > 1) return 'No target is in rotation'
+  if (out.length > 1) return `${out.length} of ${targets.length} targets are out of rotation`
+  if (out.length === 1) {
+    const to = model.goesTo(out[0].name)
+    return `${out[0].name} is out of rotation${to && to !== out[0].name ? `, its requests go to ${to}` : ''}`
+  }
+  const endpoints = targets.flatMap(target => target.endpoints).filter(isOut).length
+  const all = targets.length === 1 ? 'The target is in rotation' : `All ${targets.length} targets are in rotation`
+  return endpoints ? `${all}, ${endpoints === 1 ? 'one endpoint is' : `${endpoints} endpoints are`} not` : all
+}
+
+export const isOut = endpoint => endpoint.state !== 'in rotation'
+
+const newer = (a, b) => b.at - a.at
+
+function merged(known, came, order) {
+  const all = new Map([...known, ...came].map(each => [each.id, each]))
+  return [...all.values()].sort(order).slice(0, KEPT)
+}
+
+const sum = numbers => numbers.reduce((a, b) => a + b, 0)
+
+const latest = values => values.findLast(value => value !== null) ?? null

@@ -1,0 +1,117 @@
+"""The files by which other programs find a running proxy."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llm_fallback import runtime
+from llm_fallback.runtime import NoRuntimeError, Runtime
+
+HERE = Runtime(os.getpid(), ("127.0.0.1:8080",), "127.0.0.1:9901", "t0ken", 1_700_000_000.5)
+THERE = replace(HERE, pid=os.getppid(), admin="127.0.0.1:9902", started_at=1_700_000_001.0)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    return {"LLM_FALLBACK_RUNTIME_DIR": str(tmp_path / "runtime")}
+
+
+def ended_process() -> int:
+    """The id of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"LLM_FALLBACK_RUNTIME_DIR": "/a", "XDG_RUNTIME_DIR": "/b"}, Path("/a")),
+        ({"XDG_RUNTIME_DIR": "/b"}, Path("/b/llm-fallback")),
+        ({}, Path.home() / ".mitmproxy/llm-fallback"),
+    ],
+)
+def test_where_the_files_are(environment: Mapping[str, str], folder: Path) -> None:
+    assert runtime.folder(environment) == folder
+
+
+def test_what_is_written_is_found(environment: Mapping[str, str]) -> None:
+    """By others and only by this account; nothing else is left behind."""
+    file = runtime.write(replace(HERE, token="before"), environment)
+    assert runtime.write(HERE, environment) == file
+
+    assert runtime.find(environment=environment) == HERE
+    assert HERE.url == "http://127.0.0.1:9901"
+    assert file.name == f"{os.getpid()}.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_is_removed_is_not_found(environment: Mapping[str, str]) -> None:
+    """Removing it twice is no error."""
+    runtime.write(HERE, environment)
+    runtime.remove(HERE, environment)
+    runtime.remove(HERE, environment)
+
+    with pytest.raises(NoRuntimeError, match=r"^no proxy of this account is running with an admin page$"):
+        runtime.find(environment=environment)
+
+
+def test_a_process_that_has_ended_is_forgotten(environment: Mapping[str, str]) -> None:
+    """Its file is removed, and does not keep the other from being the only one."""
+    stale = runtime.write(replace(THERE, pid=ended_process()), environment)
+    runtime.write(HERE, environment)
+
+    assert runtime.find(environment=environment) == HERE
+    assert not stale.exists()
+
+
+def test_one_of_two(environment: Mapping[str, str]) -> None:
+    """Has to be named."""
+    runtime.write(THERE, environment)
+    runtime.write(HERE, environment)
+
+    with pytest.raises(NoRuntimeError, match=r"^2 proxies .*: 127.0.0.1:9901, 127.0.0.1:9902$"):
+        runtime.find(environment=environment)
+    assert runtime.find("127.0.0.1:9902", environment) == THERE
+    assert runtime.find("http://localhost:9901/", environment) == HERE
+    with pytest.raises(NoRuntimeError, match=r"with the admin page 127.0.0.1:1$"):
+        runtime.find("127.0.0.1:1", environment)
+
+
+def test_an_id_that_another_process_has_now(environment: Mapping[str, str]) -> None:
+    """Two cannot listen at one address: the newer one does."""
+    runtime.write(HERE, environment)
+    runtime.write(replace(THERE, admin=HERE.admin), environment)
+
+    assert runtime.find(environment=environment).pid == THERE.pid
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", json.dumps({"pid": os.getpid(), "proxy": [1], "admin": "a"})]
+)
+def test_what_is_not_ours_is_ignored(content: str, environment: Mapping[str, str]) -> None:
+    """Whatever it holds, and whatever it is called."""
+    runtime.write(THERE, environment)
+    place = runtime.folder(environment)
+    for name in (f"{os.getpid()}.json", "other.json", "٣.json"):
+        (place / name).write_text(content)
+
+    assert runtime.running(environment) == (THERE,)
+
+
+def test_no_folder(environment: Mapping[str, str]) -> None:
+    assert runtime.running(environment) == ()
+
+
+def test_the_token_is_not_shown() -> None:
+    assert HERE.token not in repr(HERE)
+    assert runtime.new_token() != runtime.new_token()
