@@ -5,7 +5,7 @@ does not end it, as it ends what a detector may have been wrong about: a person 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from llm_fallback.config.snapshot import TargetKey
@@ -21,7 +21,7 @@ class _Span:
 
 
 class ByHand:
-    """Until when each is out: infinity for those that have to be returned. `now` is of one monotonic clock."""
+    """Until when each is out: infinity for who has to be returned. `now` is of one monotonic clock."""
 
     def __init__(self) -> None:
         self.spans: dict[tuple[TargetKey, Endpoint | None], _Span] = {}
@@ -49,9 +49,17 @@ class ByHand:
         self.spans[key, endpoint] = _Span(before.since if before else now, until, leaving)
         return new
 
+    def keep_only(self, keys: Collection[TargetKey]) -> None:
+        """Forget all targets but these."""
+        self.spans = {place: span for place, span in self.spans.items() if place[0] in keys}
+
     def holds(self, key: TargetKey, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out, as of the last `advance`."""
         return (key, endpoint) in self.spans or (key, None) in self.spans
+
+    def concerns(self, key: TargetKey, endpoint: Endpoint | None) -> bool:
+        """Whether the endpoint is out or, with None, any of the target's."""
+        return self.holds(key, endpoint) if endpoint else any(place[0] == key for place in self.spans)
 
     def until(self, key: TargetKey, endpoint: Endpoint) -> float | None:
         """When the endpoint comes back by itself: infinity if it does not, None if it is not out."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Ejected:
-    """An endpoint left the rotation; `duration_s` is the ejection time before it is rounded up to a sweep."""
+    """An endpoint left the rotation; `duration_s` is the ejection time before it is rounded up to a sweep.
+
+    It is infinite where a person has to return it.
+    """
 
     host: str
     port: int
@@ -149,4 +152,12 @@ class Handled:
     override: str | None = None
 
 
-type Event = Ejected | Returned | Handled
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A person has done something about the proxy: what, in a sentence, and the target if it is one."""
+
+    text: str
+    target: str | None = None
+
+
+type Event = Ejected | Returned | Handled | Acted

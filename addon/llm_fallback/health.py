@@ -36,7 +36,9 @@ class Health:
     def adopt(self, targets: Iterable[Target], *, now: float) -> None:
         """Have a detector for each of the targets that asks for one, and for no other."""
         before, self._detectors = self._detectors, {}
+        stay: set[TargetKey] = set()
         for target in targets:
+            stay.add(target.key)
             if target.outlier:
                 known = before.get(target.key)
                 if known is None:
@@ -46,6 +48,7 @@ class Health:
                     known.keep_only(target.endpoints)
                 self._detectors[target.key] = known
         self._with_ejections &= self._detectors.keys()
+        self._by_hand.keep_only(stay)
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""
@@ -150,6 +153,10 @@ class Health:
             if not self.is_ejected(target, back.endpoint)
         ]
 
+    def is_out_by_hand(self, target: Target, endpoint: Endpoint | None) -> bool:
+        """Whether the endpoint, or with None any of the target's, is out by hand."""
+        return self._by_hand.concerns(target.key, endpoint)
+
     def by_hand_until(self, target: Target, endpoint: Endpoint) -> float | None:
         """When an endpoint that is out by hand comes back: infinity if nobody has said; None if it is not."""
         return self._by_hand.until(target.key, endpoint) if self._by_hand.spans else None
@@ -159,6 +166,11 @@ class Health:
         if not self._by_hand.spans:
             return endpoints
         return [endpoint for endpoint in endpoints if not self._by_hand.holds(target.key, endpoint)]
+
+    def left_alone_until(self, target: Target, endpoint: Endpoint) -> float | None:
+        """When an endpoint that has asked not to be, or is out by hand, may be asked again, perhaps never."""
+        moments = (self.held_until(target, endpoint), self.by_hand_until(target, endpoint))
+        return max((moment for moment in moments if moment is not None), default=None)
 
     def returns_at(self, target: Target, endpoint: Endpoint) -> float | None:
         """When an endpoint that the detector has ejected comes back; None for one that it has not."""

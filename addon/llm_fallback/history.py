@@ -1,19 +1,19 @@
 """What happened lately, for whoever looks: decisions, a timeline, and figures of each target over time. Pure.
 
-Taking an event has to cost next to nothing, since it is done for every request: the event is kept as it is, and
-texts are made when somebody asks. All of it is bounded, however long the proxy runs and whatever it is sent.
+Taking an event has to cost next to nothing, since it is done for every request: the event is kept as it is,
+and plain data is made when somebody asks. All of it is bounded, however long the proxy runs.
 """
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from llm_fallback import story
-from llm_fallback.events import Attempted, Ejected, Event, Handled, Returned
+from llm_fallback.events import Acted, Attempted, Ejected, Event, Handled, Returned
 
 KEPT = 200
 """How many decisions, and how many entries of the timeline."""
@@ -29,7 +29,6 @@ _TOGETHER_S = 60.0  # as long, what is the same is one entry
 _MAX_OPEN = 50  # fewer than KEPT: what still changes is never gone
 _MAX_STEPS_BACK = 12  # a clock that was put right; one that was set anew begins anew
 _BOUNDS_MS = tuple(2 ** (half / 2) for half in range(40))  # to 12 minutes, each bucket half as wide again
-_NO_FAILURES = frozenset({"DC", "DI"})  # the client left, and what a rule wanted
 
 
 class Kind(StrEnum):
@@ -45,7 +44,7 @@ class Kind(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One line of the timeline; `at` is when it began. The text of one that goes on changes, its `id` does not."""
+    """One line of the timeline; `at` is when it began. While it goes on its text changes, not its `id`."""
 
     id: int
     at: float
@@ -62,7 +61,7 @@ class Decision(NamedTuple):
     event: Handled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Totals:
     """Attempts at a target since the start, those that failed, and requests that went elsewhere instead."""
 
@@ -85,6 +84,7 @@ class Series:
 class _Counts:
     """Of one target in one step; `answers` counts by bucket of duration."""
 
+    totals: Totals
     requests: int = 0
     failures: int = 0
     answers: dict[int, int] = field(default_factory=dict)
@@ -127,11 +127,11 @@ class History:
         self._steps: deque[tuple[int, dict[str, _Counts]]] = deque(maxlen=STEPS)
         self._totals: dict[str, Totals] = {}
 
-    def adopt(self, targets: Collection[str]) -> None:
-        """Forget the figures of all other targets."""
-        self._totals = {name: totals for name, totals in self._totals.items() if name in targets}
+    def adopt(self, targets: Iterable[str]) -> None:
+        """Count for these targets and no others; what is counted for those that stay is kept."""
+        self._totals = {name: self._totals.get(name) or Totals() for name in targets}
         for _, counts in self._steps:
-            for name in [name for name in counts if name not in targets]:
+            for name in [name for name in counts if name not in self._totals]:
                 del counts[name]
 
     def take(self, event: Event, now: float) -> None:
@@ -143,15 +143,18 @@ class History:
             if event.instead_of is not None or event.flags or event.rescue or (event.status or 0) >= 500:
                 self._tell(event, now)
             return
-        kind, text = (
-            (Kind.EJECTED, story.ejected(event))
-            if isinstance(event, Ejected)
-            else (Kind.RETURNED, story.returned(event))
-        )
-        self._add(kind, text, _target_of(event), now)
+        match event:
+            case Ejected():
+                self._add(Kind.EJECTED, story.ejected(event), _target_of(event), now)
+            case Returned():
+                self._add(Kind.RETURNED, story.returned(event), _target_of(event), now)
+            case Acted():
+                self._add(Kind.ACTION, event.text, event.target, now)
+            case _:
+                assert_never(event)
 
     def note(self, kind: Kind, text: str, now: float, target: str | None = None) -> None:
-        """Keep what no event tells: an action, a reload."""
+        """Keep what no event tells, such as a reload."""
         self.version += 1
         self._add(kind, text, target, now)
 
@@ -166,10 +169,10 @@ class History:
 
     def totals(self, target: str) -> Totals:
         """What is known of a target since the start."""
-        return self._totals.get(target, Totals())
+        return replace(self._totals.get(target) or Totals())
 
     def series(self, now: float) -> tuple[list[int], Mapping[str, Series]]:
-        """When each of the steps began, the present one last, and the figures of each target that was called."""
+        """When each step began, the present one last, and the figures of each target that was called."""
         first = int(now // STEP_S) - STEPS + 1
         found: dict[str, Series] = {}
         for step, by_target in self._steps:
@@ -187,15 +190,101 @@ class History:
         if step != self._step:
             self._begin(step)
         for attempt in event.attempts:
-            counts = self._counts.get(attempt.target)
-            if counts is None:
-                if len(self._counts) >= MAX_TARGETS:
-                    continue
-                counts = self._counts[attempt.target] = _Counts()
+            counts = self._counts.get(attempt.target) or self._counts_of(attempt.target)
             counts.requests += 1
+            counts.totals.requests += 1
             if attempt.status is not None:
                 bucket = bisect_left(_BOUNDS_MS, attempt.duration_s * 1000)
                 counts.answers[bucket] = counts.answers.get(bucket, 0) + 1
-            if attempt.status != 200 or attempt.lost_after_s is not None:
-                counts.failures += _has_failed(attempt)
-        return
+            if (attempt.status != 200 or attempt.lost_after_s is not None) and _has_failed(attempt):
+                counts.failures += 1
+                counts.totals.failures += 1
+        if event.instead_of is not None and (totals := self._totals.get(event.instead_of)):
+            totals.fallbacks_away += 1
+
+    def _begin(self, step: int) -> None:
+        """Begin another step, unless the clock has only been put right."""
+        if self._step - _MAX_STEPS_BACK < step < self._step:
+            return
+        if step < self._step:
+            self._steps.clear()
+        self._step, self._counts = step, {}
+        self._steps.append((step, self._counts))
+
+    def _counts_of(self, target: str) -> _Counts:
+        """What to count in; nothing is kept of a target that is unknown, or one too many."""
+        totals = self._totals.get(target)
+        counts = _Counts(totals or Totals())
+        if totals and len(self._counts) < MAX_TARGETS:
+            self._counts[target] = counts
+        return counts
+
+    def _tell(self, event: Handled, now: float) -> None:
+        """Put into the timeline what did not go as the rule has it."""
+        match story.result(event):
+            case story.Result.FAILED:
+                outcome = " ".join([str(event.status), ",".join(event.flags)]).rstrip()
+                text, target = f"{event.host} -> {event.target}: {outcome}", event.target
+                self._add_to_same(Kind.FAILURE, text, target, now)
+            case story.Result.RESCUED:
+                reasons = ", ".join(event.rescue.reasons) if event.rescue else ""
+                self._add_to_same(Kind.RESCUED, f"{event.target} answered after {reasons}", event.target, now)
+            case story.Result.FELL_BACK:
+                why = event.override or "which is ejected"
+                text = f"{event.target} instead of {event.instead_of}, {why}"
+                self._add_to_same(Kind.FALLBACK, text, event.instead_of, now)
+
+    def _add_to_same(self, kind: Kind, text: str, target: str | None, now: float) -> None:
+        known = self._open.get((kind, text))
+        if known and 0 <= now - known.at < _TOGETHER_S:
+            known.count += 1
+            known.last_at = now
+            known.version = self.version
+            return
+        if len(self._open) >= _MAX_OPEN:
+            self._open.clear()
+        self._open[kind, text] = self._append(kind, text, target, now)
+
+    def _add(self, kind: Kind, text: str, target: str | None, now: float) -> None:
+        """Begin a new entry; what goes on after it is not what it was before it."""
+        self._open.clear()
+        self._append(kind, text, target, now)
+
+    def _append(self, kind: Kind, text: str, target: str | None, now: float) -> _Open:
+        self._last_id += 1
+        entry = _Open(self._last_id, now, kind, target, text, self.version, now)
+        self._timeline.append(entry)
+        return entry
+
+
+def _has_failed(attempt: Attempted) -> bool:
+    """Whether it counts against its target; one that was given up because another was quicker does not."""
+    if attempt.status is None:
+        return attempt.failure is not None or attempt.endpoint is None
+    return attempt.status >= 500 or attempt.lost_after_s is not None
+
+
+def _target_of(event: Ejected | Returned) -> str:
+    return f"{event.host}:{event.port}" + (f"/{event.subset}" if event.subset else "")
+
+
+def _fill(series: Series, at: int, counts: _Counts) -> None:
+    series.requests[at] = counts.requests
+    series.failures[at] = counts.failures
+    if counts.answers:
+        series.p50_ms[at] = _quantile(counts.answers, 0.5)
+        series.p95_ms[at] = _quantile(counts.answers, 0.95)
+
+
+def _quantile(answers: Mapping[int, int], share: float) -> float:
+    """The duration that such a share does not exceed, as if each bucket's were spread evenly over it."""
+    wanted = share * sum(answers.values())
+    below = 0
+    for bucket in sorted(answers):
+        here = answers[bucket]
+        if below + here >= wanted:
+            low = _BOUNDS_MS[bucket - 1] if bucket else 0.0
+            high = _BOUNDS_MS[min(bucket, len(_BOUNDS_MS) - 1)]
+            return round(low + (high - low) * (wanted - below) / here, 1)
+        below += here
+    return _BOUNDS_MS[-1]

@@ -34,6 +34,22 @@ class EndpointStatus:
         """Whether it takes requests."""
         return not self.is_ejected and self.held_until is None and self.by_hand_until is None
 
+    @property
+    def word(self) -> str:
+        """Its state in a word or three; what a person has done comes before what the proxy found."""
+        if self.by_hand_until is not None:
+            return "ejected by hand"
+        if self.is_ejected:
+            return "ejected"
+        return "in rotation" if self.held_until is None else "held"
+
+    @property
+    def returns_at(self) -> float | None:
+        """When it is back: infinity if it has to be returned, None while it is in rotation."""
+        ejected = self.state.returns_at if self.state else None
+        moments = (ejected, self.held_until, self.by_hand_until)
+        return max((moment for moment in moments if moment is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:

@@ -1,12 +1,13 @@
 """What people read about a request: a line in the log, a comment on the flow, and all of it as data. Pure."""
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict
 from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from llm_fallback.events import Attempted, Ejected, Handled, Rescued, Returned
+from llm_fallback.events import Acted, Attempted, Ejected, Handled, Rescued, Returned
 from llm_fallback.local_replies import Flag
 
 _MAX_NAMED = 10
@@ -117,15 +118,20 @@ def _plain(rescued: Rescued) -> dict[str, Any]:
 
 def ejected(event: Ejected) -> str:
     """Which endpoint left the rotation, why, and for how long."""
-    return (
-        f"ejected {event.host}:{event.port} endpoint {event.endpoint} for {event.duration_s:g} s "
-        f"({event.reason}, multiplier {event.multiplier})"
-    )
+    who = f"ejected {event.host}:{event.port} endpoint {event.endpoint}"
+    if math.isinf(event.duration_s):
+        return f"{who} until it is returned ({event.reason})"
+    return f"{who} for {event.duration_s:g} s ({event.reason}, multiplier {event.multiplier})"
 
 
 def returned(event: Returned) -> str:
     """Which endpoint is back in rotation."""
     return f"returned {event.host}:{event.port} endpoint {event.endpoint} after {event.duration_s:.1f} s"
+
+
+def acted(event: Acted) -> str:
+    """What a person has done."""
+    return f"action: {event.text}"
 
 
 def some_of(hosts: Collection[str]) -> str:

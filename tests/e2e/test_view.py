@@ -17,7 +17,7 @@ from tests.support.certificates import Authority
 from tests.support.clients import JSON, QUESTION, http_client
 from tests.support.mesh import PATH, Host, write_mesh
 from tests.support.proxy import Proxy, Setting
-from tests.support.saved import read_flows
+from tests.support.saved import is_attempt, read_flows
 from tests.support.secret import Secret
 
 KEY = Secret("the fallback's key", "sk-fallback-77c0ffee")
@@ -32,6 +32,7 @@ class Story:
     log: list[str]
     requests: list[str]
     flows: list[http.HTTPFlow]
+    attempts: list[http.HTTPFlow]
     answers: list[bytes]
     fallback: StandIn
 
@@ -65,12 +66,47 @@ def played(
             with background.serving(StandIn(tls=authority.issue("primary.test"), sock=reserved)):
                 proxy.wait_for_line("returned primary.test:80")
                 answers.append(client.post("http://primary.test", content=QUESTION, headers=JSON).content)
-        yield Story(list(proxy.lines), proxy.requests(), read_flows(saved), answers, fallback)
+        flows = read_flows(saved)
+        yield Story(
+            list(proxy.lines),
+            proxy.requests(),
+            [flow for flow in flows if not is_attempt(flow)],
+            [flow for flow in flows if is_attempt(flow)],
+            answers,
+            fallback,
+        )
 
 
 def test_a_flow_for_each_request(story: Story) -> None:
-    """Attempts do not show as requests of their own."""
+    """Its answer is the one that the client got, and a marker tells those that did not go as usual."""
     assert [flow.response and flow.response.status_code for flow in story.flows] == [503, 200, 200, 200]
+    arrows = ":twisted_rightwards_arrows:"
+    assert [flow.marked for flow in story.flows] == [":x:", arrows, arrows, ""]
+
+
+def test_a_flow_for_each_attempt_that_failed(story: Story) -> None:
+    """What was sent to whom, and what came of it; it knows the client's flow."""
+    (attempt,) = story.attempts
+    assert attempt.request.pretty_host == "primary.test"
+    assert json.loads(attempt.request.get_content() or b"")["messages"] == SENT["messages"]
+    assert attempt.response is None
+    assert attempt.error is not None
+    assert attempt.error.msg == "connect-failure (Connection refused)"
+    assert attempt.marked == ":leftwards_arrow_with_hook:"
+    told = attempt.metadata["llm_fallback_attempt"]
+    assert (told["of"], told["failure"]) == (story.flows[0].id, "connect-failure")
+    assert attempt.comment.startswith("attempt at primary.test:80, 127.0.0.1:")
+
+
+def test_the_decision_as_data(story: Story) -> None:
+    """A saved flow still explains itself."""
+    told = [flow.metadata["llm_fallback"] for flow in story.flows]
+    assert [data["result"] for data in told] == ["failed", "fell back", "fell back", "answered"]
+    assert [data["id"] for data in told] == [flow.id for flow in story.flows]
+    assert told[1]["model"] == "the-fallback"
+    assert told[1]["attempts"][0]["model"] == "the-fallback"
+    assert told[2]["shown_bytes"] == told[2]["bytes"] == len(story.answers[2])
+    assert told[2]["arrivals"][-1][1] == told[2]["bytes"]
 
 
 def test_the_request_that_was_sent(story: Story) -> None:

@@ -13,6 +13,7 @@ from llm_fallback.events import Ejected, Event, Handled, Returned
 from llm_fallback.health import Health
 from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint, OutlierPolicy
+from llm_fallback.overrides import Overrides
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.retry import Failure
@@ -163,6 +164,7 @@ class World:
         self.wall_clock: Callable[[], float] = lambda: EPOCH + clock()
         self.readmission = Readmission()
         self.budget = RescueBudget()
+        self.overrides = Overrides()
         self.rng: random.Random = Lowest()
         self.scripted = Client(clock, max_retries)
         self.client = cast(UpstreamClient, self.scripted)

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from llm_fallback.cli import check, explain, schema, script
+from llm_fallback.cli import check, env, explain, run, schema, script
 
-_COMMANDS = (check, explain, schema, script)
+_COMMANDS = (run, env, check, explain, schema, script)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

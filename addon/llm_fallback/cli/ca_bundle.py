@@ -28,7 +28,9 @@ _OF_SYSTEMS = (
     "/etc/ssl/cert.pem",  # Alpine, macOS
 )
 _CERTIFICATE = re.compile(
-    rb"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----(?P<base64>[A-Za-z0-9+/=\s]+)-----END (?P=kind)-----"
+    rb"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----"
+    rb"(?P<base64>[A-Za-z0-9+/=\s]+)"
+    rb"-----END (?P=kind)-----"
 )
 
 
@@ -40,8 +42,8 @@ def bundle(environment: Mapping[str, str], authority: Path) -> bytes:
     """A PEM file: the authority, and all that any client in this environment would trust without it.
 
     Those are the files that the variables name, the system's and certifi's. A client that is told of a bundle
-    forgets its own, and not every request goes through the proxy or is read by it. Nothing but certificates is
-    copied. Raises UnreadableError.
+    forgets its own, and not every request goes through the proxy or is read by it. Nothing but certificates
+    is copied. Raises UnreadableError.
     """
     named = [_read_named(name, environment[name]) for name in VARIABLES if environment.get(name)]
     return _joined([_read(authority), *named, *_of_this_system(), _read(Path(certifi.where()))])

@@ -19,9 +19,9 @@ Print the lines that lead what is started in a shell through a proxy, which runs
   eval "$(llm-fallback env)"
   llm-fallback env --shell fish | source
 
-They set the variables for proxies, and those by which Python, Node, curl, git and others find authorities; the file
-that these name is made anew each time, in mitmproxy's folder. Hosts that are exempt in NO_PROXY stay so, and
-loopback is. Exit status: 0, 1 if the file cannot be made, 2 for bad usage."""
+They set the variables for proxies, and those by which Python, Node, curl, git and others find authorities;
+the file that these name is made anew each time, in mitmproxy's folder. Hosts that are exempt in NO_PROXY stay
+so, and loopback is, too. Exit status: 0, 1 if the file cannot be made, 2 for bad usage."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -20,8 +20,8 @@ def proxy_url(host: str, port: int) -> str:
 def variables(environment: Mapping[str, str], proxy: str, bundle: str) -> dict[str, str]:
     """What changes in an environment, so that programs use the proxy and trust the bundle.
 
-    Loopback stays direct, as a mesh's sidecar leaves it: a program's own servers are no providers, Go never asks
-    a proxy for them, and Python would. What else is exempt, and ALL_PROXY, stay as they are.
+    Loopback stays direct, as a mesh's sidecar leaves it: a program's own servers are no providers, Go never
+    asks a proxy for them, and Python would. What else is exempt, and ALL_PROXY, stay as they are.
     """
     return {
         **dict.fromkeys(_PROXY_VARIABLES, proxy),

@@ -71,6 +71,8 @@ def authority(folder: Path) -> Path:
         check=False,
     )
     if not file.is_file():
-        reason = (made.stderr.decode(errors="replace").strip().splitlines() or ["mitmproxy does not say why"])[-1]
+        reason = (
+            made.stderr.decode(errors="replace").strip().splitlines() or ["mitmproxy does not say why"]
+        )[-1]
         raise NoAuthorityError(f"mitmproxy's authority cannot be made in {folder}: {reason}")
     return file

@@ -20,7 +20,7 @@ class StoppedError(Exception):
 
 
 class Relay:
-    """Passes on the signals that this process gets, except those that it is to ignore, which the command is, too."""
+    """Passes on the signals that this process gets; those that it is to ignore, the command is, too."""
 
     def __init__(self) -> None:
         """Begin: from now on, and until there is a command, a signal raises StoppedError."""

@@ -6,15 +6,14 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from llm_fallback.cli import frontend
 from llm_fallback.cli.ca_bundle import UnreadableError, bundle
 from llm_fallback.cli.check import add_files, add_workload
-from llm_fallback.cli.child_proxy import ChildProxy, ProxyEndedError, Ready, last_words
+from llm_fallback.cli.child_proxy import ChildProxy, ProxyEndedError, last_words
 from llm_fallback.cli.environment import proxy_url, variables
 from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen
 from llm_fallback.cli.relay import Relay, StoppedError
@@ -29,9 +28,17 @@ Run mitmproxy with the addon. With a command, run that, with its requests led th
 
 The command gets variables for the proxy and for its authority, which Python, Node, curl, git and others read.
 Its input, output, signals and exit status are its own; the proxy ends with it, and one line on standard error
-says what came of its requests. https to hosts that the configuration does not name is passed on unread, except with
---web. Exit status: the command's, 128 + n if signal n ended it, 126 or 127 if it cannot be run; 1 if the proxy does
-not start, 2 for bad usage."""
+says what came of its requests. Without --web, https to hosts that the configuration does not name is passed
+on unread. Exit status: the command's, 128 + n if signal n ended it, 126 or 127 if it cannot be run; 1 if the
+proxy does not start, 2 for bad usage."""
+
+
+class _NotRunError(Exception):
+    """The command cannot be run, in a sentence; `status` is what a shell makes of that."""
+
+    def __init__(self, command: str, error: OSError) -> None:
+        super().__init__(f"{command} cannot be run ({error.strerror})")
+        self.status = 127 if error.errno == errno.ENOENT else 126
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,7 +53,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     front_end = parser.add_mutually_exclusive_group()
     for name, where in ((frontend.MITMWEB, "web"), (frontend.MITMPROXY, "console")):
         front_end.add_argument(
-            f"--{where}", dest="front_end", action="store_const", const=name, help=f"{name} instead of mitmdump"
+            f"--{where}",
+            dest="front_end",
+            action="store_const",
+            const=name,
+            help=f"{name} instead of mitmdump",
         )
     add_files(parser)
     add_workload(parser)
@@ -79,6 +90,9 @@ def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
         return _run_command(options, relay, refuse)
     except StoppedError as stopped:
         return 128 + stopped.number
+    except _NotRunError as error:
+        _say(str(error))
+        return error.status
     except (ProxyEndedError, UnreadableError) as error:
         _say(str(error))
         return 1
@@ -86,10 +100,9 @@ def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
 
 def _exec(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> NoReturn:
     """Become the front end."""
-    admin = options.admin or f"127.0.0.1:{_ADMIN_PORT}"
-    arguments = frontend.arguments(
-        [frontend.ADDON], options.listen or DEFAULT_LISTEN, _options(options, admin, refuse), options.said
-    )
+    settings = _settings(options, options.admin or f"127.0.0.1:{_ADMIN_PORT}", refuse)
+    listen = options.listen or DEFAULT_LISTEN
+    arguments = frontend.arguments([frontend.ADDON], listen, settings, options.said)
     command = [*frontend.program(options.front_end), *arguments]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -97,23 +110,83 @@ def _exec(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> NoR
 
 
 def _run_command(options: argparse.Namespace, relay: Relay, refuse: Callable[[str], NoReturn]) -> int:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llm-fallback-")))
-        log = folder / "log"
-        out = sys.stderr if options.verbose else stack.enter_context(log.open("wb"))
-        proxy = stack.enter_context(ChildProxy(_proxy_command(options, refuse), out))
+    arguments = _arguments_of_child(options, refuse)
+    with tempfile.TemporaryDirectory(prefix="llm-fallback-") as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as file:
+            out = sys.stderr if options.verbose else file
+            with ChildProxy([*frontend.program(options.front_end), *arguments], out) as proxy:
+                status = _run_behind(proxy, options.command, relay, Path(folder))
+        if not options.verbose and not options.quiet:
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                _say(summary(line.rstrip("\n") for line in lines))
+    return status
+
+
+def _arguments_of_child(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> list[str]:
+    settings = _settings(options, options.admin or _free_admin_address(), refuse)
+    if options.front_end == frontend.MITMDUMP and not options.verbose:
+        # What is left in the log: a line for each managed request, ejections, and what goes wrong.
+        settings |= {"dumper_filter": "!~all", "termlog_verbosity": "warn"}
+    listen = options.listen or ("127.0.0.1", 0)
+    return frontend.arguments([frontend.ADDON, frontend.COMPANION], listen, settings, options.said)
+
+
+def _settings(options: argparse.Namespace, admin: str, refuse: Callable[[str], NoReturn]) -> dict[str, str]:
+    """The addon's options."""
+    settings = {"llm_admin": "" if admin == "off" else admin}
+    files = [str(path) for path in options.files or ()]
+    if unfit := next((file for file in files if file == "-" or "," in file), None):
+        refuse(f"-f: {unfit} cannot be read again when it changes; write files or folders, without a comma")
+    if files:
+        settings["llm_config"] = ",".join(files)
+    if options.workload is not None:
+        settings["llm_workload"] = ",".join(f"{name}={value}" for name, value in options.workload.items())
+    return settings
+
+
+def _free_admin_address() -> str:
+    """The usual address, or any while somebody else is there: commands may run side by side."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            ready = proxy.ready()
-        except ProxyEndedError:
-            _repeat([] if options.verbose else last_words(log))
-            raise
-        if ready.page:
-            _say(f"mitmweb is at {ready.page}")
-        environment = {**os.environ, **_changes(ready, folder)}
-        proxy.watch(lambda: _tell_of_end([] if options.verbose else last_words(log)))
-        status = _status(relay, options.command, environment)
-        if options.verbose or options.quiet:
-            return status
-        stack.callback(_summarise, log)  # when the proxy has ended, before the folder is gone
-        _reorder(stack, proxy)
-        return status
+            probe.bind(("127.0.0.1", _ADMIN_PORT))
+        except OSError:
+            return "127.0.0.1:0"
+    return f"127.0.0.1:{_ADMIN_PORT}"
+
+
+def _run_behind(proxy: ChildProxy, command: list[str], relay: Relay, folder: Path) -> int:
+    """Run the command when the proxy is ready; its status."""
+    log = folder / "log"
+    try:
+        ready = proxy.ready()
+    except ProxyEndedError:
+        _repeat(log)
+        raise
+    if ready.page:
+        _say(f"mitmweb is at {ready.page}")
+    authorities = folder / "ca.pem"
+    authorities.write_bytes(bundle(os.environ, ready.confdir / frontend.AUTHORITY_FILE))
+    proxy.watch(lambda: _tell_of_end(log))
+    changes = variables(os.environ, proxy_url(ready.host, ready.port), str(authorities))
+    try:
+        return relay.run(command, {**os.environ, **changes})
+    except OSError as error:
+        raise _NotRunError(command[0], error) from None
+
+
+def _tell_of_end(log: Path) -> None:
+    _repeat(log)
+    _say("the proxy has ended; the command goes on without it")
+
+
+def _repeat(log: Path) -> None:
+    """What the proxy said last, findings among it: as it is, for programs that look for files and lines."""
+    sys.stderr.writelines(f"{line}\n" for line in last_words(log))
+
+
+def _say(line: str) -> None:
+    """Tell the person at the terminal, beside what the command says."""
+    sys.stderr.write(f"llm-fallback: {line}\n")
+    sys.stderr.flush()

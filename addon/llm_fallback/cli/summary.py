@@ -13,7 +13,7 @@ _EJECTED = re.compile(r"\bejected (?P<target>\S+) endpoint \S+ for ")
 
 
 def summary(log: Iterable[str]) -> str:
-    """How many requests there were, who answered instead of whom it should be, what failed, and who was ejected."""
+    """How many requests there were, whom they fell back to, how many failed, and who was ejected."""
     total, failed = 0, 0
     fell_back: Counter[str] = Counter()
     ejected: Counter[str] = Counter()

@@ -163,10 +163,16 @@ class Target:
         return self.host, self.port, self.subset
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}" + (f"/{self.subset}" if self.subset else "")
+        return name_of(self.key)
 
 
 type TargetKey = tuple[str, int, str | None]
+
+
+def name_of(key: TargetKey) -> str:
+    """The name of a target, `host:port` or `host:port/subset`."""
+    host, port, subset = key
+    return f"{host}:{port}" + (f"/{subset}" if subset else "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,6 +229,12 @@ class Snapshot:
     def targets(self) -> tuple[Target, ...]:
         """Every target of every host."""
         return tuple(target for service in self.services.values() for target in service.targets.values())
+
+    def target(self, key: TargetKey) -> Target | None:
+        """The target that is known by this; None if there is none any more."""
+        host, port, subset = key
+        service = self.services.get(host)
+        return service.targets.get((port, subset)) if service else None
 
     def provider_of(self, host: str) -> Provider | None:
         """The LLM provider with this host, if it is one."""

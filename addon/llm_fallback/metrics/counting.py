@@ -4,26 +4,21 @@ As Envoy does, the answer that the client gets is counted for its target, and th
 place of are counted apart.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from llm_fallback.config.snapshot import Target
-from llm_fallback.events import PER_TRY_TIMEOUT, Attempted, Ejected, Event, Handled, Returned
+from llm_fallback.events import PER_TRY_TIMEOUT, Acted, Attempted, Ejected, Event, Handled, Returned
+from llm_fallback.health import BY_HAND
 from llm_fallback.local_replies import Flag
+from llm_fallback.metrics.durations import Durations
+from llm_fallback.metrics.usage import Usage
 from llm_fallback.outlier import Endpoint, Reason
 from llm_fallback.retry import Failure
 
 UNKNOWN = "unknown"
 """Istio's word for a destination that is none."""
-
-BUCKETS_MS = (
-    *(0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000),
-    *(300_000, 600_000, 1_800_000, 3_600_000),
-)
-"""Envoy's, for every histogram."""
 
 TARGET_COUNTERS = {
     "upstream_rq_total": "Attempts that had a connection.",
@@ -63,21 +58,6 @@ _OF_REASON = {
     Reason.CONSECUTIVE_LOCAL_ORIGIN: "outlier_detection.ejections_enforced_consecutive_local_origin_failure",
 }
 _MAX_ENDPOINTS = 1000  # of one target, whose addresses may change for ever
-
-
-@dataclass(slots=True)
-class Durations:
-    """How many took how long: `buckets` are those of BUCKETS_MS, and one for all that took longer."""
-
-    count: int = 0
-    sum_ms: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_MS) + 1))
-
-    def add(self, milliseconds: float) -> None:
-        """One more."""
-        self.count += 1
-        self.sum_ms += milliseconds
-        self.buckets[bisect_left(BUCKETS_MS, milliseconds)] += 1
 
 
 class Counts:
@@ -123,7 +103,7 @@ class Metrics:
 
     `targets` are by name. `requests` are the durations by destination host, status (None: the client left
     before there was one) and response flags; `fallbacks` count by the host that was chosen and the one that
-    answered; `rescues` by what the first target was lost to, and what came of it.
+    answered; `rescues` by what the first target was lost to, and what came of it; `usage` is tokens and time.
     """
 
     def __init__(self) -> None:
@@ -131,6 +111,7 @@ class Metrics:
         self.requests: dict[tuple[str, int | None, tuple[str, ...]], Durations] = {}
         self.fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.rescues: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.usage = Usage()
 
     def adopt(self, targets: Iterable[Target]) -> None:
         """Count for these targets and no others; what is counted for those that stay is kept."""
@@ -143,6 +124,7 @@ class Metrics:
             del self.requests[ended]
         for pair in [pair for pair in self.fallbacks if not hosts.issuperset(pair)]:
             del self.fallbacks[pair]
+        self.usage.keep(hosts)
 
     def of_endpoint(self, target: Target, endpoint: Endpoint) -> Mapping[str, int]:
         """The ENDPOINT_COUNTERS of one endpoint."""
@@ -157,14 +139,14 @@ class Metrics:
                 self._handled(event)
             case Ejected():
                 self._ejected(event)
-            case Returned():
+            case Returned() | Acted():
                 pass
             case _:
                 assert_never(event)
 
     def _handled(self, event: Handled) -> None:
         target = self.targets.get(event.target)
-        host = target.target.host if target else UNKNOWN
+        host = self._host(event.target)
         key = host, event.status, event.flags
         durations = self.requests.get(key)
         if durations is None:
@@ -182,6 +164,11 @@ class Metrics:
             # A reason is `host:port: word`, or only the word.
             lost_to = event.rescue.reasons[0].rpartition(": ")[2]
             self.rescues[lost_to, _result(event)] += 1
+        self.usage.handled(event, host, self._host)
+
+    def _host(self, target: str) -> str:
+        counts = self.targets.get(target)
+        return counts.target.host if counts else UNKNOWN
 
     def _count_attempts(self, event: Handled) -> None:
         previous = None
@@ -216,7 +203,7 @@ class Metrics:
         if event.reason in _OF_REASON:
             counts.stats["outlier_detection.ejections_enforced_total"] += 1
             counts.stats[_OF_REASON[Reason(event.reason)]] += 1
-        else:
+        elif event.reason != BY_HAND:
             counts.hold_offs += 1
 
 

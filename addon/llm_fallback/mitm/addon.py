@@ -20,10 +20,10 @@ from llm_fallback.admin import Address, Listener, Shown, application
 from llm_fallback.config import Snapshot
 from llm_fallback.config.in_force import Configuration, Sources
 from llm_fallback.config.workload import parse_labels
-from llm_fallback.events import Ejected, Event, Handled, Returned
+from llm_fallback.events import Acted, Ejected, Event, Handled, Returned
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import flows, hangup, options, quotations, virtual_upstream
+from llm_fallback.mitm import attempts, flows, hangup, options, quotations, virtual_upstream
 from llm_fallback.mitm.attempts import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
@@ -117,6 +117,9 @@ class LLMFallback:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
+        if flow.is_replay and attempts.METADATA in flow.metadata:
+            flow.response = http.Response.make(409, attempts.NOT_A_REQUEST)
+            return
         try:
             host = flows.managed_host(flow, self._snapshot)
             if host:
@@ -258,8 +261,7 @@ def _print(line: str) -> None:
     if dumper is None:
         logger.info(line)
     elif ctx.options.flow_detail > 0:
-        dumper.echo(line)
-        dumper.outfp.flush()
+        print(line, file=dumper.outfp, flush=True)  # noqa: T201 - as the dumper does
 
 
 def _log(event: Event) -> None:
@@ -270,6 +272,8 @@ def _log(event: Event) -> None:
             logger.warning(story.ejected(event))
         case Returned():
             logger.info(story.returned(event))
+        case Acted():
+            logger.info(story.acted(event))
         case _:
             assert_never(event)
 

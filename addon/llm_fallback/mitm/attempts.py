@@ -16,6 +16,8 @@ from llm_fallback.upstream.shared import LostAttempt
 METADATA = "llm_fallback_attempt"
 """The key in `flow.metadata` by which such a flow is known, and by which it knows the client's."""
 
+NOT_A_REQUEST = "This flow shows an attempt. Replay the client's own flow instead.\n"
+
 LOST = ":leftwards_arrow_with_hook:"
 """The marker of such a flow."""
 

@@ -1,7 +1,7 @@
-"""Ties mitmproxy to the `llm-fallback run` that has started it for a command: a script of its own, after the addon.
+"""Ties mitmproxy to the `llm-fallback run` that has started it for a command: a script beside the addon.
 
-The two share a socket, whose descriptor is in the environment. One line of JSON comes through it when requests
-are welcome; its end, whatever the reason, is the end of the proxy.
+The two share a socket, whose descriptor is in the environment. One line of JSON comes through it when
+requests are welcome; its end, whatever the reason, is the end of the proxy.
 """
 
 import asyncio

@@ -178,7 +178,9 @@ def decode(raw: bytes) -> str:
 
 
 def _headers(headers: Headers) -> http.Headers:
-    return http.Headers([(encode(name), encode(value)) for name, value in headers])
+    made = http.Headers()
+    made.fields = tuple((encode(name), encode(value)) for name, value in headers)
+    return made
 
 
 def _host_header(request: http.Request) -> str:

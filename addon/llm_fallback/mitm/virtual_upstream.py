@@ -20,6 +20,7 @@ All private names of mitmproxy that we rely on are in this module.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -313,7 +314,10 @@ def _get_virtual_connection(
             del http_layer.connections[connection]
     server = Server(address=event.address, id=f"{stream.flow.id}-upstream")  # a random one takes longer
     server.state, server.timestamp_start = ConnectionState.OPEN, time.time()
-    upstream = VirtualUpstream(http_layer.context.fork(), server, http_layer, stream.flow, carrier)
+    # Like its `fork`, which makes a connection for nothing, with a random name, which takes longer.
+    context = copy(http_layer.context)
+    context.layers = list(context.layers)
+    upstream = VirtualUpstream(context, server, http_layer, stream.flow, carrier)
     http_layer.connections[server] = upstream
     stream.start_response_stream = lambda: _start_response_stream(stream)  # type: ignore[method-assign]
     del http_layer.command_sources[event]

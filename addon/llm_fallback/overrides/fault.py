@@ -71,6 +71,11 @@ class Fault:
             case _:
                 return self.kind + self._after()
 
+    @property
+    def mark(self) -> str:
+        """What is said of an attempt that it strikes, after what came of it."""
+        return f" (injected {self})" if self.kind is FaultKind.DELAY else " (injected)"
+
     def _after(self) -> str:
         return f" after {self.delay_s:g} s" if self.delay_s else ""
 

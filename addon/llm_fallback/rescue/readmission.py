@@ -54,6 +54,10 @@ class Readmission:
         """An ejection is over."""
         self._trials[place] = Trial(now)
 
+    def vouch(self, place: Place) -> None:
+        """Somebody says that the endpoint has nothing to prove."""
+        self._trials.pop(place, None)
+
     def admits(
         self, place: Place, *, probation: bool, slow_start_s: float, now: float, rng: random.Random
     ) -> bool:

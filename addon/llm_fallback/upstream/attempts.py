@@ -5,8 +5,9 @@ and the want of a healthy endpoint.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
 from llm_fallback import local_replies, retry
@@ -17,10 +18,12 @@ from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.outlier import Endpoint, Monitor, Outcome
+from llm_fallback.overrides import Fault
 from llm_fallback.retry import Failure
 from llm_fallback.selection import choose_endpoint
 from llm_fallback.upstream.circuit_breakers import Resource
-from llm_fallback.upstream.client import AttemptFailed, UpstreamResponse
+from llm_fallback.upstream.client import AttemptFailed, Response
+from llm_fallback.upstream.injection import Connected, meet
 from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 
 
@@ -28,7 +31,7 @@ from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 class Answered:
     """An attempt that has response headers: the `number` of those that have been made."""
 
-    response: UpstreamResponse
+    response: Response
     endpoint: Endpoint
     service_time_s: float
     outgoing: Outgoing
@@ -164,8 +167,10 @@ class Attempts:
 
     async def _choose(self, tried: list[Endpoint]) -> Endpoint | None:
         shared, target = self._shared, self._target
-        endpoints = await shared.discovery.endpoints(target)
+        endpoints: Sequence[Endpoint] = await shared.discovery.endpoints(target)
         shared.sweep()
+        if self._panic_threshold:
+            endpoints = shared.health.without_by_hand(target, endpoints)
         numbers = count()
         return choose_endpoint(
             endpoints,
@@ -188,18 +193,20 @@ class Attempts:
         began = self._shared.clock()
         self._monitors[endpoint] = self._shared.health.monitor(self._target, endpoint)
         self._watcher.attempting(outgoing, self._target, endpoint)
+        struck = self._strike(endpoint) if self._shared.overrides.faults else None
+        mark = struck.mark if struck else ""
         begun = Attempted(
             str(self._target),
             str(endpoint),
-            "cancelled",
+            f"cancelled{mark}",
             0.0,
             began_s=began - self._began_at,
             model=outgoing.model,
         )
         try:
-            response = await self._send(endpoint, outgoing)
+            response = await self._send(endpoint, outgoing, struck)
         except AttemptFailed as failed:
-            result, word = f"{failed.failure} ({failed})", self._word(failed.failure)
+            result, word = f"{failed.failure} ({failed}){mark}", self._word(failed.failure)
             number = self._note(replace(begun, result=result, failure=word), began)
             self._charge_failure(endpoint, failed.failure)
             self._lose(number, outgoing, endpoint)
@@ -208,7 +215,7 @@ class Attempts:
             took = self._shared.clock() - began
             self._note(replace(begun, lost_after_s=took), began)
             raise
-        number = self._note(replace(begun, result=str(response.status), status=response.status), began)
+        number = self._note(replace(begun, result=f"{response.status}{mark}", status=response.status), began)
         took = self.made[number].duration_s
         answered = Answered(response, endpoint, took, outgoing, number)
         if (outcome := self._proves(answered)) is not None:
@@ -220,12 +227,25 @@ class Attempts:
         self.made.append(replace(made, duration_s=self._shared.clock() - began))
         return len(self.made) - 1
 
-    async def _send(self, endpoint: Endpoint, outgoing: Outgoing) -> UpstreamResponse:
+    def _strike(self, endpoint: Endpoint) -> Fault | None:
+        """The fault that a person has injected for the attempt, if there is one."""
+        injected = self._shared.overrides.strike(self._target.key, endpoint, self._shared.rng)
+        return injected.fault if injected else None
+
+    def _reach(
+        self, endpoint: Endpoint, outgoing: Outgoing, struck: Fault | None, connected: Connected
+    ) -> Awaitable[Response]:
+        """The provider's answer, or what stands for it."""
+        if struck is None:
+            return self._shared.client.send(self._target, endpoint, outgoing, connected)
+        return meet(
+            struck, outgoing, connected, partial(self._shared.client.send, self._target, endpoint, outgoing)
+        )
+
+    async def _send(self, endpoint: Endpoint, outgoing: Outgoing, struck: Fault | None) -> Response:
         """Send within the time that is left; the time of one try begins when there is a connection for it."""
         if self._deadline is None and self._policy.per_try_timeout_s is None:
-            return await self._shared.client.send(
-                self._target, endpoint, outgoing, lambda: self._connected(endpoint)
-            )
+            return await self._reach(endpoint, outgoing, struck, lambda: self._connected(endpoint))
         timer = asyncio.timeout(self._time_left())
         is_connected = False
 
@@ -238,7 +258,7 @@ class Attempts:
 
         try:
             async with timer:
-                return await self._shared.client.send(self._target, endpoint, outgoing, connected)
+                return await self._reach(endpoint, outgoing, struck, connected)
         except TimeoutError:
             if is_connected:
                 raise AttemptFailed(Failure.TIMEOUT, "no response headers in time") from None

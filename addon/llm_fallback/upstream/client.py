@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -11,7 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from llm_fallback.config.snapshot import Target, TargetKey
-from llm_fallback.messages import Outgoing
+from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Load, Overflow, Place, Resource
@@ -32,6 +33,32 @@ class AttemptFailed(Exception):  # noqa: N818 - the field's word for it
 
 class BodyBroken(Exception):  # noqa: N818 - the field's word for it
     """A response body that ended before its end."""
+
+
+class Response(Protocol):
+    """A response whose headers are there and whose body is still to come, whoever gives it."""
+
+    status: int
+    headers: Headers
+
+    def header(self, name: str) -> str | None:
+        """The value of a header."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole body has been read."""
+
+    async def read(self) -> bytes:
+        """The bytes that are there, waiting for some if there are none; raises BodyBroken."""
+
+    def read_ready(self) -> bytes:
+        """The bytes that are there already, perhaps none."""
+
+    def read_rest(self) -> bytes:
+        """The bytes that came before a body broke and that nobody has read yet."""
+
+    def release(self) -> None:
+        """Let go of it, read or not."""
 
 
 class UpstreamResponse:

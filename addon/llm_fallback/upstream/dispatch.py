@@ -95,13 +95,18 @@ class Dispatch:
         """Whether a rescue had nobody left to ask."""
         return self._rescue is not None and self._rescue.is_spent
 
-    async def send(self, matched: Matched, routed: Routed, target: Target) -> Sent:
-        """Attempts at one target, all of them, as the mesh has it."""
+    async def send(
+        self, matched: Matched, routed: Routed, target: Target, *, is_pinned: bool = False
+    ) -> Sent:
+        """Attempts at one target, all of them, as the mesh has it; if pinned, whoever is out of rotation."""
         key, self.set_cookie = self._hash(target)
-        attempts = self._tries = Attempts(self._shared, target, self._limits, self, hash_key=key)
+        attempts = self._tries = Attempts(
+            self._shared, target, self._limits, self, hash_key=key, is_out=_nobody if is_pinned else None
+        )
         self._to_mirror = matched, routed
         answer = await attempts.run(self._outgoing(matched, routed, target))
-        return Sent(answer, target, attempts.flags, charge=attempts.charge)
+        is_foreign = is_pinned and target.host != self._request.host.lower()
+        return Sent(answer, target, attempts.flags, charge=attempts.charge, is_foreign=is_foreign)
 
     async def rescue(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Sent:
         """Attempts at one target after another, until one has an answer."""
@@ -186,6 +191,10 @@ class Dispatch:
 
 def _earlier(one: float, other: float | None) -> float:
     return one if other is None else min(one, other)
+
+
+def _nobody(_: Endpoint) -> bool:
+    return False
 
 
 def _marks(policy: RescuePolicy, rescue: Rescue) -> Headers:

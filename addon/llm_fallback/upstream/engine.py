@@ -10,6 +10,7 @@ from llm_fallback.events import Event
 from llm_fallback.health import Health
 from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
+from llm_fallback.overrides import Overrides
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.status import EndpointStatus, TargetStatus
@@ -40,6 +41,7 @@ class Engine:
         self.readmission = Readmission()
         self.budget = RescueBudget()
         self.discovery = Discovery(self._found)
+        self.overrides = Overrides()
         self.clock = clock
         self.wall_clock = wall_clock
         self.rng = rng
@@ -108,6 +110,7 @@ class Engine:
             self.health.state(target, endpoint, now=now),
             self.health.held_until(target, endpoint),
             *load,
+            by_hand_until=self.health.by_hand_until(target, endpoint),
         )
 
     def sweep(self) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from llm_fallback import cors, faults, local_replies, redirects
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Route
-from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
@@ -25,7 +25,7 @@ from llm_fallback.routing import Matched, Routed, choose_destination, find_route
 from llm_fallback.selection import choose_target
 from llm_fallback.upstream.answers import Changes, End, Piece, local_pieces, upstream_head
 from llm_fallback.upstream.attempts import Answered, Limits
-from llm_fallback.upstream.client import BodyBroken, UpstreamResponse
+from llm_fallback.upstream.client import BodyBroken, Response
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.dispatch import Dispatch, Sent
 from llm_fallback.upstream.record import Record
@@ -64,6 +64,7 @@ class Exchange:
         self.began = shared.clock()
         self.record = Record()
         self._began_at = shared.wall_clock()
+        self._override: str | None = None
         self._deadline: float | None = None
         self._progressed_at = 0.0
         self._is_counted = False
@@ -137,7 +138,14 @@ class Exchange:
         return await self._send(self._matched, routed, target)
 
     async def _choose_target(self, routed: Routed) -> Target | None:
-        """The destination's target or its fallback, before the first attempt and for all of them."""
+        """The destination's target or its fallback, before the first attempt and for all of them.
+
+        Where a person has pinned the host, it is that target, or None if that is gone.
+        """
+        pins = self._shared.overrides
+        if pins.pins and (key := pins.pinned(self._request.host)):
+            self._override = f"pinned to {name_of(key)}"
+            return self._snapshot.target(key)
         target, fallback = routed.target, routed.fallback
         if target is None or fallback is None:
             return target
@@ -170,7 +178,9 @@ class Exchange:
             self._observer,
             Limits(route.retries, self._deadline, self.began),
         )
-        if route.rescue and not self._is_too_large(route.rescue):
+        if self._override:
+            sent = await dispatch.send(matched, routed, target, is_pinned=True)
+        elif route.rescue and not self._is_too_large(route.rescue):
             self._is_counted = True
             self._shared.budget.requests += 1
             sent = await dispatch.rescue(matched, routed, route.rescue)
@@ -214,7 +224,7 @@ class Exchange:
         if self._sent and self._sent.charge:
             self._sent.charge(answer.endpoint, outcome)
 
-    def _with_end(self, pieces: list[Piece], response: UpstreamResponse) -> list[Piece]:
+    def _with_end(self, pieces: list[Piece], response: Response) -> list[Piece]:
         if response.is_complete:
             pieces.append(End.COMPLETE)
             self._finish()
@@ -256,7 +266,7 @@ class Exchange:
             self._request.host,
             self._matched.route.name if self._matched else "no route",
             str(self._target or "nowhere"),
-            str(chosen) if self._target is not chosen else None,
+            str(chosen) if self._target is not chosen and not self._override else None,
             self._dispatch.made if self._dispatch else (),
             self._status,
             local_replies.in_order(self._flags),
@@ -266,6 +276,7 @@ class Exchange:
             self._request.id,
             self._received(),
             self._answer,
+            self._override,
         )
         self._observer.handled(event)
         self._shared.on_event(event)
@@ -297,7 +308,7 @@ class Exchange:
     def _rescued(self) -> Rescued | None:
         """What the rule's policy did; None if it has none, or nobody was to be asked."""
         policy = self._matched.route.rescue if self._matched else None
-        if policy is None or self._dispatch is None:
+        if policy is None or self._dispatch is None or self._override:
             return None
         retried = next((v for n, v in self._request.headers if n.lower() == _CLIENT_RETRIES), "")
         return Rescued(

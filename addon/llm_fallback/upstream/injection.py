@@ -32,8 +32,11 @@ _WHOLE = {
 }
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
-type Send = Callable[[Callable[[], None]], Awaitable[Response]]
-"""Sends the attempt after all; is given what to call when there is a connection."""
+type Connected = Callable[[], None]
+"""Is called when there is a connection."""
+
+type Send = Callable[[Connected], Awaitable[Response]]
+"""Sends the attempt after all."""
 
 
 class InjectedResponse:
@@ -73,7 +76,7 @@ class InjectedResponse:
         """There is no connection to let go of."""
 
 
-async def meet(fault: Fault, outgoing: Outgoing, connected: Callable[[], None], send: Send) -> Response:
+async def meet(fault: Fault, outgoing: Outgoing, connected: Connected, send: Send) -> Response:
     """Have the attempt meet the fault; `connected` is called where a provider would have been reached.
 
     Raises AttemptFailed where it would have failed.

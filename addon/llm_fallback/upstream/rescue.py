@@ -186,8 +186,8 @@ class Rescue:
         found: list[tuple[float, Candidate, Endpoint]] = []
         for candidate, endpoints in self._skipped:
             for endpoint in endpoints:
-                held = health.held_until(candidate.target, endpoint) or 0.0
-                if held_too or not held:
+                held = health.left_alone_until(candidate.target, endpoint) or 0.0
+                if (held_too or not held) and held < math.inf:
                     moment = max(held, health.returns_at(candidate.target, endpoint) or 0.0)
                     found.append((moment, candidate, endpoint))
         return found

@@ -11,6 +11,7 @@ from llm_fallback.events import Attempted, Event
 from llm_fallback.health import Health
 from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.outlier import Endpoint
+from llm_fallback.overrides import Overrides
 from llm_fallback.rescue.budget import RescueBudget
 from llm_fallback.rescue.readmission import Readmission
 from llm_fallback.upstream.client import UpstreamClient
@@ -25,6 +26,7 @@ class Shared(Protocol):
     readmission: Readmission
     budget: RescueBudget
     discovery: Discovery
+    overrides: Overrides
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     rng: random.Random
