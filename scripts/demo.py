@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " with a policy that loses no request. Takes less than 20 seconds; needs no key and no network.",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="leave it running afterwards, with mitmweb's page"
+        "--keep", action="store_true", help="leave it running afterwards, with the admin page and mitmweb's"
     )
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -28,6 +28,7 @@ class Proxy:
 
     process: asyncio.subprocess.Process
     web_url: str | None
+    """Of mitmweb's page."""
     lines: list[str] = field(default_factory=list)
     port: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -35,6 +36,12 @@ class Proxy:
     def url(self) -> str:
         """Its address, for `curl -x`."""
         return f"http://{ADDRESS}:{self.port.result()}"
+
+    @property
+    def admin_url(self) -> str:
+        """Of the admin page."""
+        found = re.search(r"admin page at (\S+)", "\n".join(self.lines))
+        return found[1] if found else ""
 
     async def read_lines(self) -> None:
         """Collect its output; the line that names the port tells that it is ready."""
@@ -84,7 +91,7 @@ def proxy_command(work: Path, config: str, web: tuple[int, str] | None) -> list[
         web_port, password = web
         command = ["mitmweb", "--no-web-open-browser", "--web-port", str(web_port)]
         command += ["--set", f"web_password={password}"]
-    command += ["-s", "addon/main.py", "--set", f"llm_config={config}"]
+    command += ["-s", "addon/main.py", "--set", f"llm_config={config}", "--set", f"llm_admin={ADDRESS}:0"]
     command += ["--set", f"confdir={work / 'mitmproxy'}", "--listen-host", ADDRESS, "--listen-port", "0"]
     return command
 

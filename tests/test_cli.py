@@ -44,7 +44,7 @@ def test_infos_do_not_fail(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert run(capsys, "check", "-f", "a.yaml") == (
         0,
-        "a.yaml: 1 resource of another kind was skipped (Service) [skipped]\n",
+        "a.yaml: info: 1 resource of another kind was skipped (Service) [skipped]\n",
         "1 resource in 1 file: 1 info\n",
     )
 
@@ -71,8 +71,9 @@ def test_a_warning_fails(capsys: pytest.CaptureFixture[str]) -> None:
 
     status, out, err = run(capsys, "check", "-f", "a.yaml")
 
-    assert (status, out.rpartition(" ")[2], err) == (
+    assert (status, out.split(": ")[:3], out.rpartition(" ")[2], err) == (
         1,
+        ["a.yaml:12", "warning", "DestinationRule/b"],
         "[generated-rule]\n",
         "2 resources in 1 file: 1 warning\n",
     )

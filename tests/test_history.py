@@ -147,6 +147,10 @@ def test_latencies() -> None:
     assert p95 is not None
     assert 8 <= p50 <= 12
     assert 340 <= p95 <= 520
+    kept.take(DONE, T0 + STEP_S)
+    for _ in range(2):  # made once, when the step is over
+        assert (series.p50_ms[-1], series.p95_ms[-1]) == (p50, p95)
+        series = kept.series(T0)[1][A]
 
 
 def test_a_target_that_is_gone() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Ejected:
     """An endpoint left the rotation; `duration_s` is the ejection time before it is rounded up to a sweep.
 
-    It is infinite where a person has to return it.
+    It is infinite where a person has to return it; by hand, the `multiplier` is 0.
     """
 
     host: str

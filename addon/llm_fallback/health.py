@@ -120,7 +120,7 @@ class Health:
         before = [each for each in endpoints if self.is_ejected(target, each)]
         new = self._by_hand.eject(target.key, endpoint, endpoints, now=now, until=until)
         return [
-            Ejected(target.host, target.port, str(each), BY_HAND, until - now, 1, target.subset)
+            Ejected(target.host, target.port, str(each), BY_HAND, until - now, 0, target.subset)
             for each in new
             if each not in before
         ]

@@ -88,6 +88,8 @@ class _Counts:
     requests: int = 0
     failures: int = 0
     answers: dict[int, int] = field(default_factory=dict)
+    latencies: tuple[float, float] | None = None
+    """What the answers make, once there will be no more of them."""
 
 
 @dataclass(slots=True)
@@ -182,7 +184,7 @@ class History:
                 series = found.get(name)
                 if series is None:
                     series = found[name] = Series()
-                _fill(series, step - first, counts)
+                _fill(series, step - first, counts, is_over=step != self._step)
         return [(first + at) * STEP_S for at in range(STEPS)], found
 
     def _count(self, event: Handled, now: float) -> None:
@@ -268,12 +270,15 @@ def _target_of(event: Ejected | Returned) -> str:
     return f"{event.host}:{event.port}" + (f"/{event.subset}" if event.subset else "")
 
 
-def _fill(series: Series, at: int, counts: _Counts) -> None:
+def _fill(series: Series, at: int, counts: _Counts, *, is_over: bool) -> None:
     series.requests[at] = counts.requests
     series.failures[at] = counts.failures
-    if counts.answers:
-        series.p50_ms[at] = _quantile(counts.answers, 0.5)
-        series.p95_ms[at] = _quantile(counts.answers, 0.95)
+    if not counts.answers:
+        return
+    found = counts.latencies or (_quantile(counts.answers, 0.5), _quantile(counts.answers, 0.95))
+    series.p50_ms[at], series.p95_ms[at] = found
+    if is_over:
+        counts.latencies = found
 
 
 def _quantile(answers: Mapping[int, int], share: float) -> float:

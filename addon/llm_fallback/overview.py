@@ -30,6 +30,8 @@ def duration(seconds: float) -> str:
 
 def _lines(state: Mapping[str, Any], decisions: int, paint: _Paint) -> Iterator[str]:
     yield from _table([_HEADINGS, *_rows(state.get("targets", ()))], paint)
+    if state.get("pins") or state.get("faults"):
+        yield ""
     for pin in state.get("pins", ()):
         yield paint(f"pinned   {pin['host']} to {pin['target']}", _YELLOW)
     for fault in state.get("faults", ()):

@@ -121,7 +121,8 @@ def ejected(event: Ejected) -> str:
     who = f"ejected {event.host}:{event.port} endpoint {event.endpoint}"
     if math.isinf(event.duration_s):
         return f"{who} until it is returned ({event.reason})"
-    return f"{who} for {event.duration_s:g} s ({event.reason}, multiplier {event.multiplier})"
+    multiplier = f", multiplier {event.multiplier}" if event.multiplier else ""
+    return f"{who} for {event.duration_s:g} s ({event.reason}{multiplier})"
 
 
 def returned(event: Returned) -> str:

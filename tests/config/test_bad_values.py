@@ -40,7 +40,7 @@ WHOLE = "a duration is a whole number of milliseconds, at least 1ms [invalid-val
         ),
         pytest.param(
             "consecutive5xxErrors: '1'",
-            "consecutive5xxErrors: must be a whole number, not text [wrong-type]",
+            "consecutive5xxErrors: must be a whole number, not text (write 1, without quotes) [wrong-type]",
             id="text",
         ),
         pytest.param(
@@ -98,7 +98,9 @@ def test_local_origin_failures_need_their_switch(load_yaml: Load) -> None:
         pytest.param("0", "must be 1 or more, not 0 [out-of-range]", id="0"),
         pytest.param("65536", "must be 65535 or less, not 65536 [out-of-range]", id="65536"),
         pytest.param("0x" + "f" * 5000, "must be 65535 or less, not a huge number [out-of-range]", id="huge"),
-        pytest.param("'80'", "must be a whole number, not text [wrong-type]", id="text"),
+        pytest.param(
+            "'80'", "must be a whole number, not text (write 80, without quotes) [wrong-type]", id="text"
+        ),
         pytest.param("", "must be a whole number, not nothing [wrong-type]", id="nothing"),
     ],
 )

@@ -145,3 +145,32 @@ def test_a_port_that_speaks_tls_needs_no_tls() -> None:
     text = entry("a.com", ports=ports) + provider(metadata=CUSTOM) + rule("a.com", trafficPolicy=DETECTED)
 
     assert codes(text) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "endpoints", "is_said"),
+    [
+        pytest.param("", "[]", True, id="no-target-port"),
+        pytest.param(", targetPort: 80", "[]", True, id="target-port-80"),
+        pytest.param(", targetPort: 443", "[]", False, id="target-port-443"),
+        pytest.param("", "[{address: 10.0.0.1, ports: {http: 443}}]", False, id="endpoint"),
+        pytest.param("", "[{address: 10.0.0.1}]", True, id="endpoint-without-a-port"),
+    ],
+)
+def test_a_provider_is_called_with_tls(port: str, endpoints: str, is_said: bool) -> None:  # noqa: FBT001
+    """So port 80 of a ServiceEntry for its host has to lead to one that speaks TLS."""
+    ports = f"[{{number: 80, name: http{port}}}]"
+    described = entry("a.com", ports=ports, resolution="DNS", endpoints=endpoints)
+    line = (
+        "ServiceEntry/b: warning: spec.ports[0]: leads to port 80, and requests to LLMProvider/a are sent"
+        " with TLS (add targetPort: 443, or whichever port speaks TLS there) [plain-port]"
+    )
+    assert said(described + provider("a.com")) == ([line] if is_said else [])
+
+
+def test_a_provider_without_tls_may_have_port_80() -> None:
+    """Its own rule says so; and what is no provider is its writer's own business."""
+    plain = rule("a.com", trafficPolicy="{tls: {mode: DISABLE}}")
+
+    assert codes(entry("a.com") + provider("a.com", metadata=CUSTOM) + plain) == []
+    assert codes(entry("b.com") + rule("b.com", trafficPolicy="{tls: {mode: SIMPLE}}")) == []

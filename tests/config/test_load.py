@@ -172,7 +172,7 @@ BROKEN_PROVIDERS = [
     pytest.param(provider().replace("v1beta1", "v1"), "unknown-version", id="unknown-version"),
     pytest.param(provider().replace("LLMProvider", "LLMProvidr"), "unknown-kind", id="unknown-kind"),
     pytest.param(provider(port="80"), "unknown-field", id="unknown-field"),
-    pytest.param(provider(configs=openai(apiKey='"${KEY}"')), "missing-variable", id="missing-variable"),
+    pytest.param(provider(path='"${PATH}"'), "missing-variable", id="missing-variable"),
     pytest.param(provider() + "  host: a.com\n", "duplicate-key", id="duplicate-key"),
 ]
 
@@ -188,6 +188,28 @@ def test_a_mistake_is_reported_once(load_yaml: Load, broken: str, code: str) -> 
     )
 
     assert [finding.code for finding in loaded.findings] == [code]
+
+
+@pytest.mark.parametrize("key", ["${KEY}", "${key of the provider}"])
+def test_a_missing_key_hides_nothing(load_yaml: Load, key: str) -> None:
+    """What else is wrong, with the resource and with what refers to it, is said in the same run."""
+    text = (
+        provider(configs=openai(apiKey=f'"{key}"'), path="chat")
+        + provider("b.com", name="b", configs=openai(apiKey=f'"{key}"'))
+        + rule("b.com", trafficPolicy="{tls: {mode: SIMPLE}}")
+        + virtual_service("b.com", http=to("b.con"))
+    )
+    loaded = load_yaml(text)
+
+    assert loaded.snapshot is None
+    reference = "missing-variable" if key == "${KEY}" else "invalid-variable"
+    assert [(finding.line, finding.code.value) for finding in loaded.findings] == [
+        (7, reference),
+        (8, "invalid-value"),
+        (15, reference),
+        (21, "generated-rule"),
+        (29, "unknown-host"),
+    ]
 
 
 def test_what_a_cluster_adds_is_of_no_interest(load_yaml: Load) -> None:

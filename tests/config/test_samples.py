@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from llm_fallback.config import load
-from llm_fallback.config.findings import Severity
+from llm_fallback.config.findings import Code, Severity
 from tests.config.conftest import Load
-from tests.config.written import entry, rule, virtual_service
+from tests.config.written import entry, rule, to, virtual_service
 
 SAMPLES = Path(__file__).parent / "samples"
 A = entry("a.com", name="a")
@@ -23,12 +23,12 @@ def test_samples_load(path: Path) -> None:
 
 
 def test_all_samples_together_act_on_one_another() -> None:
-    """A folder of them: nothing is an error but a name and a host that two of them have."""
+    """A folder of them loads; of a name that several of them have, the last counts."""
     loaded = load([SAMPLES], {})
-    errors = [f for f in loaded.findings if f.severity is Severity.ERROR]
-    assert [(Path(f.file).name, f.code, f.field) for f in errors] == [
-        ("neighbours.yaml", "duplicate-resource", "metadata.name"),
-        ("neighbours.yaml", "duplicate-host", "spec.hosts[0]"),
+    assert loaded.snapshot is not None
+    doubled = [f for f in loaded.findings if f.code is Code.DUPLICATE_RESOURCE]
+    assert [(Path(f.file).name, f.resource, f.severity.value) for f in doubled] == [
+        ("egress.yaml", "ServiceEntry/echo", "warning")
     ]
 
 
@@ -111,6 +111,18 @@ def routed(**spec: str) -> str:
             id="filter-for-everything",
         ),
         pytest.param(
+            "---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\n"
+            "spec: {workloadSelector: {labels: {app: api-gateway}}, configPatches: [{applyTo: CLUSTER}]}\n",
+            "EnvoyFilter/e: kind unsupported-kind",
+            id="filter-of-an-app-that-is-called-a-gateway",
+        ),
+        pytest.param(
+            "---\napiVersion: istio.alibabacloud.com/v1\nkind: ASMCircuitBreaker\nmetadata: {name: b}\n"
+            "spec: {workloadSelector: {labels: {app: sleep}}, applyToTraffic: sidecar_outbound}\n",
+            "ASMCircuitBreaker/b: kind unsupported-kind",
+            id="breaker-for-calls",
+        ),
+        pytest.param(
             "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: h}\n"
             "spec: {parentRefs: [{name: front}, {kind: ServiceEntry, name: a}]}\n",
             "HTTPRoute/h: spec.parentRefs[1] unsupported-kind",
@@ -124,6 +136,45 @@ def test_what_would_act_is_an_error(load_yaml: Load, text: str, error: str) -> N
     assert loaded.snapshot is None
     errors = [f for f in loaded.findings if f.severity is Severity.ERROR]
     assert [f"{f.resource}: {f.field} {f.code}" for f in errors] == [error]
+
+
+@pytest.mark.parametrize(
+    ("workload", "is_for_us"), [(None, True), ({"app": "page"}, True), ({"app": "sleep"}, False)]
+)
+def test_what_selects_other_workloads(
+    load_yaml: Load,
+    workload: dict[str, str] | None,
+    is_for_us: bool,  # noqa: FBT001
+) -> None:
+    """Is no matter of ours, once it is said for whom the proxy stands."""
+    text = (
+        "---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\n"
+        "spec: {workloadSelector: {labels: {app: page}}, configPatches: [{applyTo: CLUSTER}]}\n"
+    )
+    loaded = load_yaml(A + text, workload=workload)
+    assert [f.code for f in loaded.findings] == ["unsupported-kind" if is_for_us else "skipped"]
+    assert (loaded.snapshot is None) is is_for_us
+
+
+def test_alternatives_in_one_folder(tmp_path: Path) -> None:
+    """Samples are often a folder of files of which one is to be applied: the last stands for all."""
+    (tmp_path / "all-v1.yaml").write_text(A + virtual_service("a.com", http=to("a.com")))
+    for percent in (10, 50):
+        split = (
+            f"[{{route: [{{destination: {{host: a.com}}, weight: {100 - percent}}},"
+            f" {{destination: {{host: b.com}}, weight: {percent}}}]}}]"
+        )
+        (tmp_path / f"split-{percent}.yaml").write_text(virtual_service("a.com", http=split))
+    (tmp_path / "z-hosts.yaml").write_text(entry("b.com"))
+    loaded = load([tmp_path], {})
+    assert loaded.snapshot is not None
+    action = loaded.snapshot.virtual_hosts["a.com"].routes[0].action
+    assert isinstance(action, tuple)
+    assert [entry.weight for entry in action] == [50, 50]
+    assert [(Path(f.file).name, f.code) for f in loaded.findings] == [
+        ("all-v1.yaml", "duplicate-resource"),
+        ("split-10.yaml", "duplicate-resource"),
+    ]
 
 
 def test_http_rules_act_beside_those_for_other_connections(load_yaml: Load) -> None:

@@ -187,8 +187,8 @@ def test_no_event_is_needed(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     ("layout", "expected"),
     [
         pytest.param(plain, {"."}, id="file"),
-        pytest.param(folder, {".", "folder"}, id="folder"),
-        pytest.param(mount, {".", "mount", "mount/..1"}, id="config-map"),
+        pytest.param(folder, {"folder"}, id="folder"),
+        pytest.param(mount, {"mount", "mount/..1"}, id="config-map"),
         pytest.param(mounted_file, {"mount", "mount/..1"}, id="a-file-of-a-config-map"),
         pytest.param(link, {"links", "elsewhere"}, id="link"),
         pytest.param(missing, {"."}, id="missing"),

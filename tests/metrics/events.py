@@ -1,9 +1,20 @@
 """Events for two hosts, and what is shown of them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from llm_fallback.config.snapshot import Target
-from llm_fallback.events import Attempted, Ejected, Event, Handled, Rescued
+from llm_fallback.events import (
+    NO_ANSWER,
+    NO_FIGURES,
+    Answer,
+    Attempted,
+    Ejected,
+    Event,
+    Figures,
+    Handled,
+    Rescued,
+)
 from llm_fallback.metrics import Metrics, stats
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from llm_fallback.status import TargetStatus
@@ -29,8 +40,15 @@ def handled(
     target: str = "a.com:80",
     instead_of: str | None = None,
     rescue: Rescued | None = None,
+    answer: Answer = NO_ANSWER,
+    route: str = "r",
 ) -> Handled:
-    return Handled("POST", "a.com", "r", target, instead_of, attempts, status, flags, 0.1, None, rescue)
+    made = Handled("POST", "a.com", route, target, instead_of, attempts, status, flags, 0.1, None, rescue)
+    return replace(made, answer=answer)
+
+
+def lost(made: Attempted, seconds: float, figures: Figures = NO_FIGURES) -> Attempted:
+    return replace(made, lost_after_s=seconds, figures=figures)
 
 
 def ejected(reason: str, subset: str | None = None) -> Ejected:

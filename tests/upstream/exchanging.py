@@ -91,14 +91,17 @@ def play(
     requests: tuple[OriginalRequest, ...] = (POST,),
     rng: Lowest | None = None,
     by_host: dict[str, Reply] | None = None,
+    before: Callable[[World], None] | None = None,
 ) -> Story:
-    """The requests, one after the other, each answer read to its end."""
+    """The requests, one after the other, each answer read to its end; `before` them, this is done."""
 
     async def main(clock: Callable[[], float]) -> Story:
         world = World(clock, targets, None)
         world.rng = rng or world.rng
         world.replies(*script)
         world.scripted.by_host.update(by_host or {})
+        if before:
+            before(world)
         story = Story(world, [], [], [])
         for each in requests:
             exchange = Exchange(world, snapshot(targets, routes), each, world)

@@ -1,6 +1,7 @@
-"""The admin page: what Envoy's admin interface shows, on loopback only. Knows no mitmproxy."""
+"""The admin page: what Envoy's admin interface shows and more, on loopback only. Knows no mitmproxy."""
 
+from llm_fallback.admin.application import application
 from llm_fallback.admin.listener import Address, BadAddressError, Listener, address_of
-from llm_fallback.admin.pages import Shown, application
+from llm_fallback.admin.shown import Actions, Shown
 
-__all__ = ["Address", "BadAddressError", "Listener", "Shown", "address_of", "application"]
+__all__ = ["Actions", "Address", "BadAddressError", "Listener", "Shown", "address_of", "application"]

@@ -6,16 +6,16 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from llm_fallback.cli import check, env, explain, run, schema, script
+from llm_fallback.cli import actions, check, env, explain, run, schema, script, status
 
-_COMMANDS = (run, env, check, explain, schema, script)
+_COMMANDS = (run, env, status, actions, check, explain, schema, script)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 clean, 1 findings or a failure, 2 bad usage."""
     options = _parser().parse_args(arguments)  # exits with 2 on bad usage
     try:
-        status: int = options.run(options)
+        exit_status: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain when it flushes at exit.
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return status
+    return exit_status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,9 +16,9 @@ Read, check and compile a configuration as the proxy would, and print a line for
 
   file:line: Kind/name: field: problem (hint) [code]
 
-With -o json: an array of objects with file, line (or null), resource, field, problem, hint, code and severity
-(error, warning, info). docs/findings.md explains each code. Exit status: 0 if there is neither an error nor a
-warning, 1 if there is, 2 for bad usage."""
+A warning or an info says that it is one, after the place. With -o json: an array of objects with file, line
+(or null), resource, field, problem, hint, code and severity (error, warning, info). docs/findings.md explains
+each code. Exit status: 0 if there is neither an error nor a warning, 1 if there is, 2 for bad usage."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -85,7 +85,7 @@ def write(findings: Sequence[Finding]) -> None:
     """Print them, whatever the terminal's character set."""
     encoding = sys.stdout.encoding or "utf-8"
     for finding in findings:
-        sys.stdout.write(str(finding).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.write(finding.with_severity.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def _summary(loaded: Loaded) -> str:

@@ -44,6 +44,7 @@ class ChildProxy:
         self._command = command
         self._log = log
         self._stopping = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._socket, theirs = socket.socketpair()
@@ -66,14 +67,17 @@ class ChildProxy:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._socket.close()  # ends it; a signal does where it is not that far yet
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        with suppress(OSError):  # it is gone
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._process.terminate()  # where it does not listen to the socket yet
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._watch:
+            self._watch.join()
+        self._socket.close()
 
     def ready(self) -> Ready:
         """Wait until it takes requests. Raises ProxyEndedError."""
@@ -99,7 +103,8 @@ class ChildProxy:
             if not self._stopping.is_set():
                 on_end()
 
-        threading.Thread(target=wait, daemon=True).start()
+        self._watch = threading.Thread(target=wait, daemon=True)
+        self._watch.start()
 
 
 def last_words(log: Path) -> Iterator[str]:

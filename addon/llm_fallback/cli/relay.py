@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
-_PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_OF_A_KEY = frozenset({signal.SIGINT, signal.SIGQUIT})
+_PASSED_ON = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"})
+_OF_A_KEY = frozenset({"SIGINT", "SIGQUIT"})
 
 
 class StoppedError(Exception):
@@ -28,8 +28,8 @@ class Relay:
         self._is_starting = False
         self._is_over = False
         self._waiting: list[int] = []
-        for number in _PASSED_ON:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+        for number in signal.Signals:
+            if number.name in _PASSED_ON and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._take)
 
     def run(self, command: Sequence[str], environment: dict[str, str]) -> int:
@@ -58,7 +58,7 @@ class Relay:
     def _pass_on(self, number: int) -> None:
         assert self._command  # noqa: S101 - it has been started
         # A key at the terminal reaches the command without us, and twice is not the same as once.
-        if number not in _OF_A_KEY or not _is_in_foreground():
+        if signal.Signals(number).name not in _OF_A_KEY or not _is_in_foreground():
             with suppress(ProcessLookupError):
                 self._command.send_signal(number)
 

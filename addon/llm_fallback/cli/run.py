@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from llm_fallback.cli import frontend
 from llm_fallback.cli.ca_bundle import UnreadableError, bundle
-from llm_fallback.cli.check import add_files, add_workload
+from llm_fallback.cli.check import add_workload
 from llm_fallback.cli.child_proxy import ChildProxy, ProxyEndedError, last_words
 from llm_fallback.cli.environment import proxy_url, variables
 from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen
@@ -59,7 +59,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             const=name,
             help=f"{name} instead of mitmdump",
         )
-    add_files(parser)
+    parser.add_argument(
+        "-f",
+        dest="files",
+        metavar="PATH",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="files or folders of YAML or JSON, not their sub-folders (default: config)",
+    )
     add_workload(parser)
     add_listen(parser, "where the proxy listens (default: 127.0.0.1:8080; a free port for a command)")
     parser.add_argument(
@@ -85,9 +93,8 @@ def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
         _exec(options, refuse)
     if options.front_end == frontend.MITMPROXY:
         refuse("--console needs the terminal, and so does the command; --web does not")
-    relay = Relay()
     try:
-        return _run_command(options, relay, refuse)
+        return _run_command(options, Relay(), refuse)
     except StoppedError as stopped:
         return 128 + stopped.number
     except _NotRunError as error:
@@ -135,11 +142,10 @@ def _arguments_of_child(options: argparse.Namespace, refuse: Callable[[str], NoR
 def _settings(options: argparse.Namespace, admin: str, refuse: Callable[[str], NoReturn]) -> dict[str, str]:
     """The addon's options."""
     settings = {"llm_admin": "" if admin == "off" else admin}
-    files = [str(path) for path in options.files or ()]
-    if unfit := next((file for file in files if file == "-" or "," in file), None):
+    if unfit := next((file for file in options.files if file == "-" or "," in file), None):
         refuse(f"-f: {unfit} cannot be read again when it changes; write files or folders, without a comma")
-    if files:
-        settings["llm_config"] = ",".join(files)
+    if options.files:
+        settings["llm_config"] = ",".join(options.files)
     if options.workload is not None:
         settings["llm_workload"] = ",".join(f"{name}={value}" for name, value in options.workload.items())
     return settings

@@ -4,32 +4,39 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-# As story.handled and story.ejected have it.
+# As story.handled and story.ejected have it; the results are those of story.result.
 _HANDLED = re.compile(
     r"(?P<host>\S+) \S+ -> (?P<target>\S+)(?P<instead> instead of | after )?.*"
-    r" \| (?P<status>no answer|\d{3})(?: [A-Z,]+)? in \d+ ms$"
+    r" \| (?P<status>no answer|\d{3})(?: (?P<flags>[A-Z,]+))? in \d+ ms$"
 )
-_EJECTED = re.compile(r"\bejected (?P<target>\S+) endpoint \S+ for ")
+_EJECTED = re.compile(r"\bejected (?P<target>\S+) endpoint \S+ (?:for|until) ")
+_FLAGS_OF_FAILURES = frozenset({"UC", "UT"})
 
 
 def summary(log: Iterable[str]) -> str:
     """How many requests there were, whom they fell back to, how many failed, and who was ejected."""
-    total, failed = 0, 0
+    total, failed, given_up = 0, 0, 0
     fell_back: Counter[str] = Counter()
     ejected: Counter[str] = Counter()
     for line in log:
         if handled := _HANDLED.search(line):
             total += 1
-            failed += not handled["status"].isdigit() or handled["status"] >= "500"
-            fell_back.update([handled["target"]] if handled["instead"] else [])
+            if handled["status"] == "no answer":
+                given_up += 1
+            elif handled["status"] >= "500" or _FLAGS_OF_FAILURES & set((handled["flags"] or "").split(",")):
+                failed += 1
+            elif handled["instead"]:
+                fell_back[handled["target"]] += 1
         elif found := _EJECTED.search(line):
-            ejected.update([found["target"]])
+            ejected[found["target"]] += 1
     if not total:
         return "no request came to a managed host"
-    parts = [f"{count} fell back to {target}" for target, count in fell_back.most_common()]
+    parts = [_requests(total)]
+    parts += [f"{count} fell back to {target}" for target, count in fell_back.most_common()]
     parts += [f"{failed} failed"] if failed else []
+    parts += [f"{given_up} given up by the client"] if given_up else []
     parts += [f"{target} was ejected{_times(count)}" for target, count in ejected.most_common()]
-    return ", ".join([_requests(total), *parts])
+    return ", ".join(parts)
 
 
 def _requests(count: int) -> str:

@@ -1,6 +1,6 @@
 """All resources of a configuration together, and the questions that need more than one of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -44,6 +44,8 @@ class Collection:
     broken_hosts: frozenset[str] = frozenset()
     broken_rule_hosts: frozenset[str] = frozenset()
     broken_names: frozenset[Name] = frozenset()
+    replaced: tuple[tuple[Written[Resource], Written[Resource]], ...] = ()
+    """Resources that are not among the others, each with the later one of the same name that is."""
 
     def all(self) -> Iterator[Written[Resource]]:
         """Every resource."""
@@ -81,25 +83,44 @@ class Collector:
     """DestinationRules of which it is not yet known whether they would act."""
 
     def collection(self) -> Collection:
-        """What has been collected."""
-        services = self._of(VirtualService)
+        """What has been collected: of several resources with one name the last, in the place of the first.
+
+        That is what `kubectl apply` makes of them, one file after the other.
+        """
+        resources, replaced = _last_of_each(self.resources)
+        services = _of(VirtualService, resources)
         # Those without a timestamp come last, as they were read: they are not in a cluster yet.
         services.sort(key=lambda written: written.resource.metadata.creation_timestamp or "9999")
         return Collection(
-            tuple(self._of(LLMProvider)),
-            tuple(self._of(DestinationRule)),
+            tuple(_of(LLMProvider, resources)),
+            tuple(_of(DestinationRule, resources)),
             tuple(services),
-            tuple(self._of(LLMRoute)),
-            tuple(self._of(ServiceEntry)),
-            tuple(self._of(LLMFallbackPolicy)),
+            tuple(_of(LLMRoute, resources)),
+            tuple(_of(ServiceEntry, resources)),
+            tuple(_of(LLMFallbackPolicy, resources)),
             frozenset(self.broken_hosts),
             frozenset(self.broken_rule_hosts),
             frozenset(self.broken_names),
+            replaced,
         )
 
-    def _of[R: Resource](self, kind: type[R]) -> list[Written[R]]:
-        return [
-            Written(written.resource, written.document)
-            for written in self.resources
-            if isinstance(written.resource, kind)
-        ]
+
+def _last_of_each(
+    resources: Iterable[Written[Resource]],
+) -> tuple[list[Written[Resource]], tuple[tuple[Written[Resource], Written[Resource]], ...]]:
+    last: dict[Name, Written[Resource]] = {}
+    earlier: list[tuple[Name, Written[Resource]]] = []
+    for written in resources:
+        name = name_of(written.resource)
+        if name in last:
+            earlier.append((name, last[name]))
+        last[name] = written
+    return list(last.values()), tuple((written, last[name]) for name, written in earlier)
+
+
+def _of[R: Resource](kind: type[R], resources: Iterable[Written[Resource]]) -> list[Written[R]]:
+    return [
+        Written(written.resource, written.document)
+        for written in resources
+        if isinstance(written.resource, kind)
+    ]

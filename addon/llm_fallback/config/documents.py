@@ -16,6 +16,8 @@ type Path = tuple[str | int, ...]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SURROGATE_PAIR = re.compile(rb"(\\[^u])|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_STAND_IN = "1"
+"""In place of what a variable should hold: fit for a key, a name and a number alike."""
 _RENDER = "render the chart first: helm template ... | llm-fallback check -f -"
 _MAPPING = "a document is a mapping with apiVersion and kind"
 
@@ -31,6 +33,8 @@ class Document:
     place: Place
     has_braces: bool = False
     """Whether a `{` is in any string of its file's document; if not, there is nothing to expand."""
+    has_empties: bool = False
+    """Whether anything in its file's document is null."""
 
     @property
     def is_broken(self) -> bool:
@@ -91,7 +95,10 @@ def parse(file: str, text: bytes) -> Parsed:
 
 
 def expand(document: Document, environment: Mapping[str, str]) -> tuple[Document, list[Finding]]:
-    """The document with `${NAME}` replaced by environment variables, and the ones that are missing."""
+    """The document with `${NAME}` replaced by environment variables, and the ones that are missing.
+
+    In place of what is missing something stands, so that the rest of the value can be checked.
+    """
     if not document.has_braces:
         return document, []
     expansion = _Expansion(document, environment)
@@ -120,6 +127,7 @@ class _Expansion:
         return self._text(value, path) if "${" in value else value
 
     def _text(self, value: str, path: Path) -> str:
+        known = len(self.findings)
         for name in _VARIABLE.findall(value):
             if not self.environment.get(name):
                 state = "is empty" if name in self.environment else "is not set"
@@ -128,7 +136,9 @@ class _Expansion:
         if "${" in _VARIABLE.sub("", value):
             hint = "write ${NAME}, with letters, digits and underscores in the name"
             self._complain(path, "not a reference to an environment variable", hint, Code.INVALID_VARIABLE)
-        return Expanded(_VARIABLE.sub(lambda match: self.environment.get(match[1], ""), value))
+        if len(self.findings) > known:
+            return Expanded(_STAND_IN)
+        return Expanded(_VARIABLE.sub(lambda match: self.environment[match[1]], value))
 
     def _complain(self, path: Path, problem: str, hint: str, code: Code) -> None:
         self.findings.append(self.document.finding(path, problem, hint, code))
@@ -142,7 +152,8 @@ def _documents(file: str, composed: Composed, findings: list[Finding]) -> Iterat
         hint = "write --- between resources, or a List with items" if isinstance(composed.value, list) else ""
         findings.append(Finding(file, composed.line, "", "", _MAPPING, hint, Code.YAML_SYNTAX))
         return
-    yield from _items(_document(file, composed.value, composed.place, composed.has_braces), findings)
+    root = Document(file, "", composed.value, composed.place, composed.has_braces, composed.has_empties)
+    yield from _items(_inner(root, composed.value, composed.place), findings)
 
 
 def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
@@ -163,16 +174,14 @@ def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
             continue
         # Items of a VirtualServiceList may leave out what the list says for all of them.
         value = item if kind == "List" else {key: v for key, v in defaults.items() if v is not None} | item
-        inner = _document(document.file, value, place.places[index], document.has_braces)
-        yield from _items(inner, findings)
+        yield from _items(_inner(document, value, place.places[index]), findings)
 
 
-def _document(file: str, value: dict[str, Any], place: Place, has_braces: bool) -> Document:  # noqa: FBT001
+def _inner(document: Document, value: dict[str, Any], place: Place) -> Document:
+    """A resource in a document, or the whole of it, under its own name."""
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    kind = value.get("kind")
-    resource = f"{_word(kind)}/{_word(name)}"
-    return Document(file, resource, value, place, has_braces)
+    return replace(document, name=f"{_word(value.get('kind'))}/{_word(name)}", value=value, place=place)
 
 
 def _word(value: object) -> str:

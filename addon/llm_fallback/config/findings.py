@@ -42,6 +42,7 @@ class Code(StrEnum):
     OUT_OF_RANGE = "out-of-range"
     OUT_OF_REACH = "out-of-reach"
     PANIC_THRESHOLD = "panic-threshold"
+    PLAIN_PORT = "plain-port"
     REPLACED_POLICY = "replaced-policy"
     SHADOWED_HOST = "shadowed-host"
     SHADOWED_RULE = "shadowed-rule"
@@ -81,9 +82,17 @@ class Finding:
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
+        return self._line("")
+
+    @property
+    def with_severity(self) -> str:
+        """As `str`, and after the place how severe it is, unless it is an error: compilers' way."""
+        return self._line("" if self.severity is Severity.ERROR else self.severity.value)
+
+    def _line(self, severity: str) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         hint = f" ({_brief(self.hint)})" if self.hint else ""
-        where = [_brief(part) for part in (place, self.resource, self.field) if part]
+        where = [_brief(part) for part in (place, severity, self.resource, self.field) if part]
         text = f"{': '.join([*where, _brief(self.problem)])}{hint} [{self.code}]"
         return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 

@@ -36,7 +36,7 @@ def remainder(
     is_llm_route = document.value["kind"] == "LLMRoute"
     if _is_for_gateways(spec.get("gateways")) or not (is_llm_route or spec.get("hosts")):
         return None, _noted(findings)
-    fields = {name for name in ("tcp", "tls") if name in spec}
+    fields = {name for name in ("tcp", "tls", "dubbo") if name in spec}
     if spec.get("tls") and not _stays(spec["tls"], spec["hosts"]):
         fields.discard("tls")
     noted = [finding for finding in findings if finding.field in {f"spec.{name}" for name in fields}]

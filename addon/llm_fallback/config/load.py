@@ -12,11 +12,15 @@ from llm_fallback.config import documents, harmless
 from llm_fallback.config.checks import check
 from llm_fallback.config.collection import Collection, Collector, Name
 from llm_fallback.config.compile import build
+from llm_fallback.config.empties import without_empties
 from llm_fallback.config.files import Source, read_files
 from llm_fallback.config.findings import Code, Finding, Severity, has_errors, in_order
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.config.validate import Written, kind_of, validate
 from llm_fallback.resources import DestinationRule, LLMRoute, Resource, VirtualService
+
+_ALONE = frozenset({"add", "apiKey", "bytes", "model", "set", "string"})
+"""Fields whose value nothing else in a configuration depends on."""
 
 MAX_RESOURCE_VALUES = 100_000
 """Values in one resource, aliases counted each time: more than fit into a Kubernetes object."""
@@ -57,7 +61,7 @@ def _load(
     workload: dict[str, str] | None,
     stdin: BinaryIO | None,
 ) -> Loaded:
-    reading = _Reading(environment)
+    reading = _Reading(environment, workload)
     for source in read_files(paths, stdin):
         if isinstance(source, Finding):
             reading.findings.append(source)
@@ -95,6 +99,7 @@ class _Reading:
     """Takes in one file after the other."""
 
     environment: Mapping[str, str]
+    workload: dict[str, str] | None
     collector: Collector = field(default_factory=Collector)
     findings: list[Finding] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -109,7 +114,7 @@ class _Reading:
         self.is_cut |= parsed.is_cut
         self.findings.extend(parsed.findings)
         for document in parsed.documents:
-            kind = kind_of(document)
+            kind = kind_of(document, self.workload)
             if isinstance(kind, Finding) and not document.is_broken:
                 self.findings.append(kind)
             if kind is None:
@@ -139,14 +144,16 @@ def _take_in(
 ) -> Iterator[Finding]:
     expanded, missing = documents.expand(document, environment)
     yield from missing
+    expanded, empties = without_empties(kind, expanded)
+    yield from empties
     validated: Written[Any] | list[Finding] | None = validate(kind, expanded)
     if kind in (LLMRoute, VirtualService) and isinstance(validated, list):
         validated, noted = harmless.remainder(expanded, validated)
         yield from noted
-    if isinstance(validated, Written):
+    if isinstance(validated, Written) and all(_ALONE.intersection(f.field.split(".")) for f in missing):
         collector.resources.append(validated)
         return
-    if validated is None:
+    if validated is None or isinstance(validated, Written):
         _note_broken(kind, expanded, collector)
         return
     if kind is DestinationRule and not missing and harmless.are_unsupported(validated):

@@ -4,15 +4,16 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from llm_fallback.config.documents import Document, Path, dotted
 from llm_fallback.config.findings import Code, Finding, Severity
+from llm_fallback.config.shape import elsewhere, fields_of, models_at
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
-from llm_fallback.resources.base import Expanded, FieldError, MissingError, Model, UnsupportedError
+from llm_fallback.resources.base import Expanded, FieldError, MissingError, UnsupportedError
 
 _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
@@ -20,6 +21,7 @@ _KEY = "[key]"
 _QUOTED = re.compile(r"'([^']*)'")
 _GATEWAY_API = "gateway.networking.k8s.io"
 _SECRET_FIELDS = frozenset({"apiKey", "set", "add"})  # the last two are headers: any may hold a key
+_MAY_BE_SECRET = _SECRET_FIELDS | {"headers", "withoutHeaders", "queryParams"}
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
@@ -30,6 +32,11 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+}
+_PLAIN = {
+    "a whole number": re.compile(r"-?[0-9]{1,19}"),
+    "a number": re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?"),
+    "true or false": re.compile(r"true|false"),
 }
 _MAX_SHOWN_BITS = 64
 _MAX_SHOWN_CHARACTERS = 80
@@ -65,8 +72,11 @@ class Written[R: Resource]:
         )
 
 
-def kind_of(document: Document) -> type[Resource] | Finding | None:
-    """The kind that a document is of, None if it is not for us, or what is wrong with its kind."""
+def kind_of(document: Document, workload: dict[str, str] | None = None) -> type[Resource] | Finding | None:
+    """The kind that a document is of, None if it is not for us, or what is wrong with its kind.
+
+    `workload` are the labels of the one that the proxy stands for, None if nobody said.
+    """
     api_version, kind = document.value.get("apiVersion"), document.value.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
         missing = "kind" if isinstance(api_version, str) else "apiVersion"
@@ -88,7 +98,7 @@ def kind_of(document: Document) -> type[Resource] | Finding | None:
         )
     if api_version.split("/")[0] not in API_GROUPS or kind in HARMLESS_KINDS:
         return None
-    if _leaves_requests_alone(document):
+    if _leaves_requests_alone(document) or _is_for_others(document.value.get("spec"), workload):
         return None
     if nearest := _nearest(kind, KINDS):
         return document.finding(("kind",), f"unknown kind {kind!r}", nearest, Code.UNKNOWN_KIND)
@@ -121,6 +131,24 @@ def _leaves_requests_alone(document: Document) -> bool:
         and bool(contexts)
         and all(context in ("GATEWAY", "SIDECAR_INBOUND") for context in contexts)
     )
+
+
+def _is_for_others(spec: Any, workload: dict[str, str] | None) -> bool:
+    """Whether a resource selects gateways, by what Istio and ASM call theirs, or other workloads."""
+    if not isinstance(spec, dict):
+        return False
+    selector = spec.get("workloadSelector")
+    labels = selector.get("labels") if isinstance(selector, dict) else None
+    wanted = labels if isinstance(labels, dict) else {}
+    if spec.get("isGateway") is True or _is_a_gateway(wanted):
+        return True
+    return workload is not None and any(workload.get(name) != text for name, text in wanted.items())
+
+
+def _is_a_gateway(labels: dict[Any, Any]) -> bool:
+    """`istio: ingressgateway` or `app: istio-ingressgateway`; an app of one's own may be a gateway, too."""
+    istio, app = str(labels.get("istio")), str(labels.get("app"))
+    return istio.endswith("gateway") or (app.startswith("istio-") and app.endswith("gateway"))
 
 
 def _items(value: dict[str, Any], name: str) -> Iterator[tuple[int, Any]]:
@@ -173,16 +201,9 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
         case "string_too_short" | "too_short":
             return "must not be empty", "", Code.INVALID_VALUE
         case wanted if wanted in _WANTED:
-            quotes = (
-                "put it in quotes"
-                if wanted == "string_type" and isinstance(given, (bool, int, float))
-                else ""
-            )
-            return (
-                f"must be {_WANTED[wanted]}, not {_GIVEN.get(type(given), 'text')}",
-                quotes,
-                Code.WRONG_TYPE,
-            )
+            hint = _instead(kind, path, _WANTED[wanted], given)
+            problem = f"must be {_WANTED[wanted]}, not {_GIVEN.get(type(given), 'text')}"
+            return problem, hint, Code.WRONG_TYPE
         case _:
             return details["msg"], "", Code.INVALID_VALUE
 
@@ -199,44 +220,40 @@ def _code_of(error: Exception) -> Code:
 
 def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, Code]:
     name = str(path[-1])
-    models = [model for model in _models_at(kind, path[:-1]) if name in model.NOT_SUPPORTED]
-    if models:
+    models = list(models_at(kind, path[:-1]))
+    if any(name in model.NOT_SUPPORTED for model in models):
         return "this field of the mesh's is not supported", "remove it", Code.UNSUPPORTED_FIELD
-    fields = [
-        field.alias or key
-        for model in _models_at(kind, path[:-1])
-        for key, field in model.model_fields.items()
-    ]
-    return "unknown field", _nearest(name, fields), Code.UNKNOWN_FIELD
+    for model in models:
+        if name in model.REMOVED:
+            return "the mesh does not have this field any more", model.REMOVED[name], Code.UNKNOWN_FIELD
+    fields = [field for model in models for field in fields_of(model)]
+    return "unknown field", elsewhere(kind, path) or _nearest(name, fields), Code.UNKNOWN_FIELD
 
 
-def _models_at(kind: type[Resource], path: Path) -> Iterator[type[Model]]:
-    """The models that may stand at a path."""
-    annotations: list[Any] = [kind]
-    for part in path:
-        annotations = [inner for annotation in annotations for inner in _step(annotation, part)]
-    for annotation in annotations:
-        yield from _models_in(annotation)
+def _instead(kind: type[Resource], path: Path, wanted: str, given: object) -> str:
+    """What to write in place of a value of the wrong type, where people are often wrong in the same way."""
+    if wanted == "a string" and isinstance(given, (bool, int, float)):
+        return "put it in quotes"
+    if wanted in _PLAIN and isinstance(given, str) and not isinstance(given, Expanded):
+        return f"write {given}, without quotes" if _PLAIN[wanted].fullmatch(given) else ""
+    if wanted == "a list" and isinstance(given, dict):
+        return "put '- ' before its first field, and the others below that"
+    if wanted == "a list" and isinstance(given, (bool, int, float, str)):
+        return "put '- ' before it, on a line of its own"
+    if wanted == "a mapping" and isinstance(given, list):
+        return "remove the '- ' before its first field"
+    if wanted == "a mapping" and isinstance(given, (int, str)):
+        short = [name for model in models_at(kind, path) for name in model.SHORT_FOR]
+        shown = "..." if _MAY_BE_SECRET.intersection(map(str, path)) else _plain(given)
+        return f"write {' or '.join(f'{{{name}: {shown}}}' for name in short)}" if short else ""
+    return ""
 
 
-def _step(annotation: Any, part: str | int) -> Iterator[Any]:
-    """The annotations of a field of a model, an item of a list or a value of a mapping."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from (f.annotation for key, f in annotation.model_fields.items() if part in (key, f.alias))
-    elif get_origin(annotation) in (list, dict):
-        yield get_args(annotation)[-1]
-    else:
-        for inner in get_args(annotation):
-            yield from _step(inner, part)
-
-
-def _models_in(annotation: Any) -> Iterator[type[Model]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if issubclass(annotation, Model):
-            yield annotation
-        return
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
+def _plain(given: str | int) -> str:
+    """The value as people write it into YAML, if it is short and not from a variable."""
+    text = repr(given) if isinstance(given, str) or given.bit_length() <= _MAX_SHOWN_BITS else "..."
+    is_shown = len(text) <= _MAX_SHOWN_CHARACTERS // 2 and not isinstance(given, (bool, Expanded))
+    return text if is_shown else "..."
 
 
 def _quoted(given: object) -> str:

@@ -104,6 +104,8 @@ class Composed:
     problems: list[Problem]
     has_braces: bool
     """Whether a `{` is in any string: a reference to a variable, perhaps, or a template."""
+    has_empties: bool
+    """Whether anything in it is null."""
 
 
 @dataclass(slots=True)
@@ -169,11 +171,14 @@ class _Composer:
         self._problems: list[Problem] = []
         self._root: _Item | None = None
         self._has_braces = False
+        self._has_empties = False
 
     def document(self) -> Composed:
         """What the events since the last document add up to."""
         root = self._root or _Item(None, 1)
-        composed = Composed(root.line, root.value, root.place, self._problems, self._has_braces)
+        composed = Composed(
+            root.line, root.value, root.place, self._problems, self._has_braces, self._has_empties
+        )
         self._begin()
         return composed
 
@@ -190,6 +195,8 @@ class _Composer:
             value = self._meaning(text, "" if is_plain else event.tag, mark)
         if "{" in text:
             self._has_braces = True
+        if value is None:
+            self._has_empties = True
         item = _Item(value, mark.line + 1, None, text, is_plain)
         if event.anchor:
             self._anchors[event.anchor] = item

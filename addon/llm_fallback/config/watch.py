@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -79,8 +79,9 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def folders(paths: Sequence[Path]) -> frozenset[Path]:
     """Where something happens when the paths come to lead to other contents.
 
-    That is where the paths end and where symbolic links stand on the way; in place of a folder that is not
-    there, the one in which it would appear.
+    That is where files are and where symbolic links stand on the way; in place of a folder that is not there,
+    the one in which it would appear. Around a folder that is there, anything may be going on: what becomes of
+    it as a whole is noticed without events.
     """
     found = set[Path]()
     for path in paths:
@@ -94,7 +95,7 @@ def folders(paths: Sequence[Path]) -> frozenset[Path]:
 
 
 def _way_to(path: Path) -> Iterator[Path]:
-    """The folders of the symbolic links on the way to a path, and the last that exists."""
+    """The folders of the symbolic links on the way to a path, and that of its end unless it is a folder."""
     here, *ahead = Path(path.absolute().anchor), *reversed(path.absolute().parts[1:])
     links = 0
     while ahead:
@@ -109,7 +110,9 @@ def _way_to(path: Path) -> Iterator[Path]:
             target = step.readlink()
             here = Path(target.anchor) if target.is_absolute() else here
             ahead.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
-        elif ahead and step.is_dir():
+        elif step.is_dir():
+            if not ahead:
+                return
             here = step
         else:
             break
@@ -136,14 +139,14 @@ async def follow(
                     break  # a folder that went away and came back is another one, to be watched anew
 
 
-async def _wake_ups(watched: Iterable[Path], heartbeat_s: float) -> AsyncGenerator[frozenset[Path]]:
+async def _wake_ups(watched: Collection[Path], heartbeat_s: float) -> AsyncGenerator[frozenset[Path]]:
     """What has been touched in the folders, as soon as something is; nothing when it is time for a look.
 
     Ends if a folder is not there any more.
     """
     events = awatch(
         *watched,
-        watch_filter=None,
+        watch_filter=lambda _, path: Path(path) in watched or _may_matter(path),
         debounce=round(PATIENCE_S * 1000),
         step=_STEP_MS,
         rust_timeout=round(heartbeat_s * 1000),
@@ -163,6 +166,12 @@ async def _wake_ups(watched: Iterable[Path], heartbeat_s: float) -> AsyncGenerat
     while True:
         await asyncio.sleep(heartbeat_s)
         yield frozenset()
+
+
+def _may_matter(path: str) -> bool:
+    """Whether it has to do with a configuration: a file of one, or a folder or link. Logs, say, have not."""
+    name = os.path.basename(path).lower()  # noqa: PTH119 - for each event, and a Path takes longer
+    return name.endswith(SUFFIXES) or "." not in name.lstrip(".")
 
 
 async def _at_rest(paths: Sequence[Path], known: Stamps) -> Stamps:

@@ -25,7 +25,12 @@ def page(parts: Iterable[str]) -> str:
 
 def messages(conversation: Sequence[Message]) -> Iterator[str]:
     """The blocks of a conversation; results of tools are told by the name of the tool that was called."""
-    tools = {piece.id: piece.name for message in conversation for piece in message.pieces if piece.id and piece.name}
+    tools = {
+        piece.id: piece.name
+        for message in conversation
+        for piece in message.pieces
+        if piece.id and piece.name
+    }
     for message in conversation:
         role = one_line(message.role)
         for is_thinking, group in groupby(message.pieces, lambda piece: piece.kind is Kind.THINKING):
@@ -40,7 +45,8 @@ def answer(seen: Answer, timing: str = "") -> str:
     if seen.errors and not seen.choices and not seen.model:
         summary = ""
     else:
-        summary = f"{seen.api} answer: {_joined(seen.model, seen.usage, seen.finish) or 'it says nothing of itself'}"
+        facts = _joined(seen.model, seen.usage, seen.finish)
+        summary = f"{seen.api} answer: {facts or 'it says nothing of itself'}"
     top = "\n".join(line for line in (summary, timing) if line)
     return page([top, *messages(seen.choices), *map(_error, seen.errors), "\n".join(seen.notes)])
 

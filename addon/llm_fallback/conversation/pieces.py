@@ -52,7 +52,7 @@ class Error:
 class Answer:
     """An answer, as far as it is there. `api` is the word for the kind of request that it answers.
 
-    `finish` is why it ends, empty for several choices, which have their own. `notes` are lines below all else.
+    `finish` is why it ends, empty for several choices, which have their own. `notes` come below all else.
     """
 
     api: str

@@ -12,8 +12,11 @@ _MAX_STRING = 120
 _MAX_ENTRIES = 40
 _MAX_DEPTH = 6
 _MAX_LINE = 160
+_MAX_COUNT = 10**15
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
-_DATA_URL = re.compile(r"data:([\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w=.-]{1,60}){0,4};base64,([A-Za-z0-9+/_=-]{0,})")
+_DATA_URL = re.compile(
+    r"data:([\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w=.-]{1,60}){0,4};base64,([A-Za-z0-9+/_=-]{0,})"
+)
 
 
 def parsed(source: str | bytes) -> Any:
@@ -40,8 +43,10 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def count(value: object) -> int | None:
-    """The number of something, if it is one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """The number of something, if it is one that can be true."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < _MAX_COUNT else None
 
 
 def size(number: int) -> str:

@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from llm_fallback.metrics.counting import BUCKETS_MS, TARGET_COUNTERS, Counts, Durations, Metrics
+from llm_fallback.config.in_force import Configuration
+from llm_fallback.metrics.counting import TARGET_COUNTERS, Counts, Metrics
+from llm_fallback.metrics.durations import BUCKETS_MS, Durations
+from llm_fallback.metrics.usage import Usage
 from llm_fallback.status import TargetStatus, cluster_name
 
 _DETECTION = "outlier_detection."
@@ -28,7 +31,9 @@ class Stat(NamedTuple):
     suffix: str = ""
 
 
-def stats(metrics: Metrics, statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
+def stats(
+    metrics: Metrics, statuses: Iterable[TargetStatus], configuration: Configuration | None = None
+) -> Iterator[Stat]:
     """Every value as it is now."""
     for counts in metrics.targets.values():
         yield from _of_target(counts)
@@ -41,6 +46,9 @@ def stats(metrics: Metrics, statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
     for (reason, result), count in metrics.rescues.items():
         labels = {"reason": reason, "result": result}
         yield Stat(_RESCUES, labels, f"llm_fallback.rescues_total.{reason}.{result}", count)
+    yield from _of_usage(metrics.usage)
+    if configuration:
+        yield from _of_configuration(configuration)
 
 
 def _gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
@@ -105,12 +113,40 @@ def _of_requests(
     }
     name = f"istio_requests_total.{host}.{labels['response_code']}.{labels['response_flags']}"
     yield Stat(_REQUESTS, labels, name, durations.count)
+    yield from _histogram(_DURATIONS, labels, durations)
+
+
+def _histogram(family: Family, labels: Mapping[str, str], durations: Durations) -> Iterator[Stat]:
     total = 0
     for limit, count in zip((*BUCKETS_MS, "+Inf"), durations.buckets, strict=True):
         total += count
-        yield Stat(_DURATIONS, {**labels, "le": str(limit)}, "", total, "_bucket")
-    yield Stat(_DURATIONS, labels, "", durations.sum_ms, "_sum")
-    yield Stat(_DURATIONS, labels, "", durations.count, "_count")
+        yield Stat(family, {**labels, "le": str(limit)}, "", total, "_bucket")
+    yield Stat(family, labels, "", durations.sum_ms, "_sum")
+    yield Stat(family, labels, "", durations.count, "_count")
+
+
+def _of_usage(usage: Usage) -> Iterator[Stat]:
+    for tokens, count in usage.tokens.items():
+        yield _ours(_TOKENS, tokens._asdict(), count)
+    for lost, count in usage.lost_attempts.items():
+        yield _ours(_LOST_ATTEMPTS, lost._asdict(), count)
+    for lost, seconds in usage.lost_seconds.items():
+        yield _ours(_LOST_SECONDS, lost._asdict(), seconds)
+    for (host, kind), count in usage.lost_tokens.items():
+        yield _ours(_LOST_TOKENS, {"host": host, "type": kind}, count)
+    for host, durations in usage.first_bytes.items():
+        yield from _histogram(_FIRST_BYTES, {"host": host}, durations)
+
+
+def _of_configuration(configuration: Configuration) -> Iterator[Stat]:
+    yield _ours(_IS_CURRENT, {}, int(configuration.is_current))
+    if configuration.loaded_at is not None:
+        yield _ours(_LOADED_AT, {}, configuration.loaded_at)
+
+
+def _ours(family: Family, labels: Mapping[str, str], value: float) -> Stat:
+    name = family.name.replace("llm_fallback_", "llm_fallback.", 1)
+    return Stat(family, labels, ".".join([name, *labels.values()]), value)
 
 
 def _envoy(helps: Mapping[str, str], kind: str) -> dict[str, Family]:
@@ -148,3 +184,22 @@ _RESCUES = Family(
 )
 _REQUESTS = Family("istio_requests_total", "counter", "Managed requests, by their end.")
 _DURATIONS = Family("istio_request_duration_milliseconds", "histogram", "How long managed requests took.")
+_TOKENS = Family(
+    "llm_fallback_tokens_total", "counter", "Tokens of answers to clients, as providers count them."
+)
+_FIRST_BYTES = Family(
+    "llm_fallback_first_byte_milliseconds",
+    "histogram",
+    "How long clients waited for the first byte of an answer.",
+)
+_LOST_ATTEMPTS = Family("llm_fallback_lost_attempts_total", "counter", "Attempts that were thrown away.")
+_LOST_SECONDS = Family(
+    "llm_fallback_lost_seconds_total", "counter", "What attempts took until they were lost."
+)
+_LOST_TOKENS = Family("llm_fallback_lost_tokens_total", "counter", "Tokens of answers that nobody got.")
+_IS_CURRENT = Family(
+    "llm_fallback_configuration_current", "gauge", "Whether the files as they were last saved are in force."
+)
+_LOADED_AT = Family(
+    "llm_fallback_configuration_loaded_timestamp_seconds", "gauge", "When what is in force was read."
+)

@@ -6,15 +6,10 @@ from typing import NamedTuple
 
 from llm_fallback.events import Attempted, Figures, Handled
 from llm_fallback.metrics.durations import Durations
-
-OTHER = "other"
-"""What is counted for all names together that come after the first MAX_NAMES."""
+from llm_fallback.metrics.names import Names
 
 UNNAMED = "unknown"
 """The model of an answer that names none, to a request that names none."""
-
-MAX_NAMES = 100
-"""How many models are told apart, and how many routes: a provider may call its models what it likes."""
 
 
 class Tokens(NamedTuple):
@@ -46,8 +41,8 @@ class Usage:
         self.lost_attempts: defaultdict[Lost, int] = defaultdict(int)
         self.lost_seconds: defaultdict[Lost, float] = defaultdict(float)
         self.lost_tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._models: set[str] = set()
-        self._routes: set[str] = set()
+        self._models = Names()
+        self._routes = Names()
 
     def handled(self, event: Handled, host: str, host_of: Callable[[str], str]) -> None:
         """Count a request that `host` answered; `host_of` tells the host of a target."""
@@ -58,8 +53,8 @@ class Usage:
             durations.add(answer.first_byte_s * 1000)
         counts = _counts(answer.figures)
         if counts:
-            model = _known(answer.figures.model or _asked_for(event) or UNNAMED, self._models)
-            route = _known(event.route, self._routes)
+            model = self._models.label(answer.figures.model or _asked_for(event) or UNNAMED)
+            route = self._routes.label(event.route)
             for kind, count in counts:
                 self.tokens[Tokens(host, route, model, kind)] += count
         for attempt in event.attempts:
@@ -80,8 +75,8 @@ class Usage:
                 del counted[ended]  # type: ignore[arg-type]  # it is one of its own keys
         for host in self.first_bytes.keys() - set(hosts):
             del self.first_bytes[host]
-        self._models = {key.model for key in self.tokens} - {OTHER}
-        self._routes = {key.route for key in self.tokens} - {OTHER}
+        self._models.keep({key.model for key in self.tokens})
+        self._routes.keep({key.route for key in self.tokens})
 
 
 def _counts(figures: Figures) -> list[tuple[str, int]]:
@@ -93,12 +88,3 @@ def _asked_for(event: Handled) -> str | None:
     """The model that the last attempt asked for: the target's own, or the client's."""
     last = event.attempts[-1].model if event.attempts else None
     return last or (event.received.model if event.received else None)
-
-
-def _known(name: str, names: set[str]) -> str:
-    """The name, if it is one of those that are told apart."""
-    if name not in names:
-        if len(names) >= MAX_NAMES:
-            return OTHER
-        names.add(name)
-    return name

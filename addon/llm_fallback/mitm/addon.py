@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
@@ -13,19 +12,21 @@ from weakref import WeakKeyDictionary, WeakSet
 from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from llm_fallback import story
-from llm_fallback.admin import Address, Listener, Shown, application
+from llm_fallback.admin import Shown
 from llm_fallback.config import Snapshot
 from llm_fallback.config.in_force import Configuration, Sources
 from llm_fallback.config.workload import parse_labels
 from llm_fallback.events import Acted, Ejected, Event, Handled, Returned
+from llm_fallback.history import History, Kind
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
 from llm_fallback.mitm import attempts, flows, hangup, options, quotations, virtual_upstream
+from llm_fallback.mitm.admin_page import AdminPage, PageActions
 from llm_fallback.mitm.attempts import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
+from llm_fallback.mitm.commands import Commands
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from llm_fallback.mitm.retention import Retention
 from llm_fallback.upstream.defects import report
@@ -45,12 +46,13 @@ class LLMFallback:
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=self._tell)
-        self._metrics = Metrics()
-        self._admin_address: Address | None = None
-        self._admin: Listener | None = None
-        self._to_admin_page: set[int] = set()
-        self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
+        self._actions = PageActions(self._engine, lambda: self._snapshot, self._reloader.demand)
+        self._metrics = Metrics()
+        self._history = History()
+        self._page = AdminPage(self._shown())
+        self.addons = [Commands(self._actions, self._engine, lambda: self._snapshot), self._page]
+        self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._uninstall: list[Callable[[], None]] = []
         self._attempts: AttemptFlows | None = None
         self._retention = Retention()
@@ -85,7 +87,7 @@ class LLMFallback:
             if "llm_view_mb" in updated:
                 self._retention.limit = options.megabytes("llm_view_mb", ctx.options.llm_view_mb)
             if "llm_admin" in updated:
-                self._show_admin_page_at(options.address(ctx.options.llm_admin))
+                self._page.show_at(options.address(ctx.options.llm_admin))
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -98,14 +100,14 @@ class LLMFallback:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
         self._reloader.start()
-        self._listen()
+        self._page.start()
         gc.collect()
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again and again
 
     def done(self) -> None:
         """Leave mitmproxy as it was, unless it ends."""
         self._reloader.stop()
-        self._stop_listening()
+        self._page.stop()
         gc.unfreeze()
         if ctx.master.should_exit.is_set():
             # mitmproxy still serves clients: what is managed goes nowhere now, and never where they say.
@@ -154,17 +156,6 @@ class LLMFallback:
             server.tls = False  # or mitmproxy connects now to learn what the host's TLS is like
             self._tls_ended_here.add(data.context.client)
 
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Note who might come to the admin page through the proxy, whose clients may be anybody."""
-        peer, own = data.server.peername, data.server.sockname
-        if self._admin and peer and own and peer[1] == self._admin.address.port:
-            self._to_admin_page.add(own[1])
-
-    def server_disconnected(self, data: ServerConnectionHookData) -> None:
-        """Its port may soon be somebody else's."""
-        if data.server.sockname:
-            self._to_admin_page.discard(data.server.sockname[1])
-
     def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
         held = self._held.get(flow)
@@ -199,44 +190,31 @@ class LLMFallback:
 
     def _adopt(self, snapshot: Snapshot) -> None:
         self._engine.adopt(snapshot)
-        self._metrics.adopt(snapshot.targets())
+        targets = snapshot.targets()
+        self._metrics.adopt(targets)
+        self._history.adopt(map(str, targets))
         self._snapshot = snapshot
         hosts = [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
-        logger.info("managing %s", story.some_of(hosts))
+        told = f"managing {story.some_of(hosts)}"
+        self._history.note(Kind.RELOAD, told, self._engine.wall_clock())
+        logger.info(told)
 
-    def _show_admin_page_at(self, address: Address | None) -> None:
-        # The same again comes when mitmproxy takes another value back.
-        is_new = address != self._admin_address or not self._admin
-        self._admin_address = address
-        if self._is_running and is_new:
-            self._listen()
-
-    def _listen(self) -> None:
-        """Serve the admin page where it is wanted; the proxy does without it if that cannot be."""
-        self._stop_listening()
-        if self._admin_address is None:
-            return
-        shown = Shown(
-            self._metrics,
-            lambda: self._engine.status(self._snapshot),
-            lambda: self.configuration,
-            self._to_admin_page,
+    def _shown(self) -> Shown:
+        return Shown(
+            metrics=self._metrics,
+            status=lambda: self._engine.status(self._snapshot),
+            configuration=lambda: self.configuration,
+            snapshot=lambda: self._snapshot,
+            clock=self._engine.clock,
+            wall_clock=self._engine.wall_clock,
+            history=self._history,
+            overrides=self._engine.overrides,
+            actions=self._actions,
         )
-        try:
-            self._admin = Listener(application(shown), self._admin_address)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else "it cannot be listened at"
-            logger.warning("llm_admin: no admin page at %s: %s", self._admin_address, reason)
-        else:
-            logger.info("admin page at http://%s", self._admin.address)
-
-    def _stop_listening(self) -> None:
-        if self._admin:
-            self._admin.close()
-            self._admin = None
 
     def _tell(self, event: Event) -> None:
         self._metrics.take(event)
+        self._history.take(event, self._engine.wall_clock())
         _log(event)
 
 

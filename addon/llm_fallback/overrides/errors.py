@@ -19,5 +19,7 @@ def some_of(names: Collection[str]) -> str:
 
 def near(name: str, names: Iterable[str]) -> str:
     """A hint at the name that was probably meant; empty if there is none."""
-    found = get_close_matches(name, names, n=1)
+    known = list(names)
+    beginning = [each for each in known if name and each.startswith(name)]
+    found = beginning[:1] or get_close_matches(name, known, n=1)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -111,7 +111,7 @@ def fault_of(data: object) -> Fault:
     """The fault that is described, as `Fault.as_data` does; raises BadActionError."""
     if not isinstance(data, Mapping):
         raise BadActionError('a fault is an object, such as {"kind": "status", "status": 503}')
-    kind = _kind(data.get("kind"))
+    kind = kind_of(data.get("kind"))
     for member in data:
         if member not in _MEMBERS:
             hint = near(str(member), _MEMBERS)
@@ -132,7 +132,8 @@ def fault_of(data: object) -> Fault:
     )
 
 
-def _kind(written: object) -> FaultKind:
+def kind_of(written: object) -> FaultKind:
+    """The kind with this name; raises BadActionError."""
     try:
         return FaultKind(str(written))
     except ValueError:

@@ -1,10 +1,11 @@
 """A fault, a time and a place as people type them; the same in commands, API and command line. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_fallback.overrides.errors import BadActionError, near
-from llm_fallback.overrides.fault import FaultKind, fault_of
+from llm_fallback.overrides.fault import FaultKind, fault_of, kind_of
 from llm_fallback.resources.base import parse_duration_ms
 
 OPTIONS = ("--percentage", "--count", "--body", "--header")
@@ -60,16 +61,33 @@ def fault_data(words: Sequence[str], options: Mapping[str, Sequence[str]]) -> di
     return data
 
 
+def fault_file(text: str, place: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The place and the data of a fault that was exported; a place that is given counts before the file's.
+
+    Raises BadActionError.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise BadActionError("the file of a fault is no JSON") from None
+    where = data.pop("place", None) if isinstance(data, dict) else None
+    fault_of(data)
+    where = place or where
+    if not isinstance(where, str):
+        raise BadActionError("the fault's file names no place; write one before -f")
+    return where, data
+
+
 def _add_value(data: dict[str, Any], values: Sequence[str]) -> None:
-    kind = data["kind"]
+    kind = kind_of(data["kind"])
     takes = 1 if kind in _VALUES else 0
     if len(values) > takes:
         raise BadActionError(f"fault: {values[takes]!r} is too much after {kind}")
     if takes and not values:
-        raise BadActionError(f"fault: {kind} takes {_VALUES[FaultKind(kind)]}")
-    if kind == FaultKind.STATUS:
+        raise BadActionError(f"fault: {kind} takes {_VALUES[kind]}")
+    if kind is FaultKind.STATUS:
         data["status"] = _whole("status", values[0])
-    elif kind == FaultKind.DELAY:
+    elif kind is FaultKind.DELAY:
         data["delay_s"] = seconds(values[0])
 
 

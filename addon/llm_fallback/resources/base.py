@@ -1,6 +1,7 @@
 """What all kinds share: strictness, metadata, durations and numbers."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -55,6 +56,12 @@ class Model(BaseModel):
 
     NOT_SUPPORTED: ClassVar[frozenset[str]] = frozenset()
     """Fields of the mesh's API that would act there and do not act here."""
+
+    REMOVED: ClassVar[Mapping[str, str]] = {}
+    """Fields that earlier versions of the mesh had, and what to write instead."""
+
+    SHORT_FOR: ClassVar[tuple[str, ...]] = ()
+    """Fields that people mean who write a plain value in place of the mapping."""
 
 
 Ignored = Annotated[Any, Field(default=None)]
@@ -164,5 +171,7 @@ WholeSecondsMs = Annotated[DurationMs, AfterValidator(_whole_seconds)]
 
 class PortSelector(Model):
     """Istio's way to name a port of a service."""
+
+    SHORT_FOR = ("number",)
 
     number: PortNumber

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import builtins
+import difflib
 import re
 from enum import StrEnum
 from http import HTTPStatus
@@ -187,7 +188,9 @@ def _conditions(value: str) -> str:
             continue
         if word.strip() != word:
             raise ValueError("a space is part of a condition; separate conditions by commas only")
-        raise ValueError("has a word that is no condition; write such as 5xx,reset or codes such as 503")
+        near = difflib.get_close_matches(word, RETRY_CONDITIONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "write such as 5xx,reset or codes such as 503"
+        raise ValueError(f"has a word that is no condition; {hint}")
     return value
 
 
@@ -234,6 +237,7 @@ class Abort(Fault):
     """A share of the requests that are answered with an error."""
 
     NOT_SUPPORTED = frozenset({"grpcStatus", "http2Error"})
+    REMOVED = {"percent": "write percentage: {value: ...}"}
 
     http_status: Status | None = None
 

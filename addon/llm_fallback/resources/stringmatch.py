@@ -45,6 +45,8 @@ Regex = Annotated[str, AfterValidator(_regex)]
 class UriMatch(Model):
     """How a path compares; a regex matches the whole of it, and an empty prefix is every path's."""
 
+    SHORT_FOR = ("exact", "prefix")
+
     exact: str | None = None
     prefix: str | None = None
     regex: Regex | None = None

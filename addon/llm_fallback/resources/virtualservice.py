@@ -49,6 +49,8 @@ VirtualHostName = Annotated[str, AfterValidator(_virtual_host)]
 class Destination(Model):
     """A host, and its port and subset where it has several."""
 
+    SHORT_FOR = ("host",)
+
     host: DestinationHost
     port: PortSelector | None = None
     subset: DnsLabel | None = None
@@ -86,6 +88,13 @@ class HTTPRoute(Model):
     """One rule: which requests, and what becomes of them. `match` holds alternatives."""
 
     NOT_SUPPORTED = frozenset({"delegate"})
+    REMOVED = {
+        "websocketUpgrade": "remove it: connections are upgraded without it",
+        **dict.fromkeys(("appendHeaders", "appendRequestHeaders"), "write headers: {request: {add: ...}}"),
+        "appendResponseHeaders": "write headers: {response: {add: ...}}",
+        "removeRequestHeaders": "write headers: {request: {remove: ...}}",
+        "removeResponseHeaders": "write headers: {response: {remove: ...}}",
+    }
 
     name: str = ""
     match: list[HTTPMatchRequest] = []
@@ -151,7 +160,7 @@ class HTTPRoute(Model):
 class VirtualServiceSpec(Spec):
     """The hosts and their rules, first match first."""
 
-    NOT_SUPPORTED = frozenset({"tls", "tcp"})
+    NOT_SUPPORTED = frozenset({"tls", "tcp", "dubbo"})
 
     hosts: list[VirtualHostName] = []
     http: list[HTTPRoute] = []

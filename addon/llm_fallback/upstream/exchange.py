@@ -142,8 +142,8 @@ class Exchange:
 
         Where a person has pinned the host, it is that target, or None if that is gone.
         """
-        pins = self._shared.overrides
-        if pins.pins and (key := pins.pinned(self._request.host)):
+        overrides = self._shared.overrides
+        if overrides.pins and (key := overrides.pinned(self._request.host)):
             self._override = f"pinned to {name_of(key)}"
             return self._snapshot.target(key)
         target, fallback = routed.target, routed.fallback

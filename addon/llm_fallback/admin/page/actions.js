@@ -46,7 +46,7 @@ export class Actions {
 
   #onSubmit(name, bodyOf) {
     const dialog = byId(name)
-    const form = formOf(name)
+    const form = dialog.querySelector('form')
     const problem = form.querySelector('.problem')
     form.querySelector('.cancel').addEventListener('click', () => dialog.close())
     form.addEventListener('submit', async event => {

@@ -25,7 +25,7 @@ export function requestsChart() {
       setAttribute(answered, 'd', bars(good, -scale))
       setAttribute(failed, 'd', bars(failures, scale))
       chart.say(
-        [perSecond(recent.rate), recent.requests ? `${percent(recent.failing)} failed` : ''],
+        [perSecond(recent.rate), recent.failing ? `${percent(recent.failing)} failed` : ''],
         `Requests of the last 10 minutes: ${total(requests)}, of which ${total(failures)} failed; ` +
           `at most ${perSecond(Math.max(0, ...requests) / step)}`,
       )
@@ -79,7 +79,7 @@ function figure(name, ...shapes) {
 function bars(values, scale) {
   const width = WIDTH / values.length
   const bar = (value, i) =>
-    value ? `M${fixed(i * width)} ${BASELINE}v${fixed(value * scale)}h${fixed(width * 0.8)}V${BASELINE}z` : ''
+    value ? `M${fixed(i * width)} ${BASELINE}v${fixed(value * scale)}h${fixed(width)}V${BASELINE}z` : ''
   return values.map(bar).join('')
 }
 

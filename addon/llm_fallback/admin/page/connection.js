@@ -2,12 +2,12 @@
 
 const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 5000
-/** A state comes every 5 seconds at least; without one for so long, nobody is there. */
-const SILENCE_MS = 15000
+/** A state comes every few seconds; without one for so long, nobody is there. */
+const SILENCE_MS = 20000
 
 /**
  * Follow the proxy. `on` has `state`, `decision` and `timeline`, which take data, and `status`, which takes
- * `live` or `reconnecting`.
+ * `live` or `reconnecting`. Each stream begins with the whole state: what was missed is in it.
  */
 export function follow(on) {
   let source = null
@@ -15,46 +15,29 @@ export function follow(on) {
   let timer = 0
 
   function open() {
-    clearTimeout(timer)
     source = new EventSource('/api/events')
     for (const name of ['state', 'decision', 'timeline']) {
       source.addEventListener(name, event => {
-        watch()
+        delay = FIRST_DELAY_MS
+        wait(again, SILENCE_MS)
         on[name](JSON.parse(event.data))
+        on.status('live')
       })
     }
-    source.addEventListener('open', () => void catchUp())
     source.addEventListener('error', again)
-    watch()
-  }
-
-  /** All that happened while nobody listened. Events come meanwhile, so that none is missed. */
-  async function catchUp() {
-    const mine = source
-    try {
-      const response = await fetch('/api/state')
-      if (!response.ok) throw new Error(String(response.status))
-      const state = await response.json()
-      if (mine !== source) return
-      delay = FIRST_DELAY_MS
-      on.state(state)
-      on.status('live')
-    } catch {
-      if (mine === source) again()
-    }
-  }
-
-  function watch() {
-    clearTimeout(timer)
-    timer = setTimeout(again, SILENCE_MS)
+    wait(again, SILENCE_MS)
   }
 
   function again() {
     source.close()
     on.status('reconnecting')
-    clearTimeout(timer)
-    timer = setTimeout(open, delay)
+    wait(open, delay)
     delay = Math.min(delay * 2, LONGEST_DELAY_MS)
+  }
+
+  function wait(next, ms) {
+    clearTimeout(timer)
+    timer = setTimeout(next, ms)
   }
 
   open()

@@ -3,7 +3,7 @@
 import {details} from '/details.js'
 import {byId, count, el, setText, sync} from '/dom.js'
 import {clock, duration, iso, tokens} from '/format.js'
-import {cameFrom, hasFailed} from '/model.js'
+import {cameFrom, isError} from '/model.js'
 
 const AT_A_TIME = 30
 const COLUMNS = 7
@@ -39,7 +39,7 @@ export class Decisions {
     const all = this.model.decisions
     const text = byId('filter-text').value.trim().toLowerCase()
     const kind = byId('filter-kind').value
-    const found = all.filter(decision => isOf(kind, decision) && haystack(decision).includes(text))
+    const found = all.filter(decision => (kind === 'all' || decision.result === kind) && haystack(decision).includes(text))
     // The head is a child of the table as well, and stays.
     sync(this.table, [HEAD, ...found.slice(0, this.#shown)], item => item.id, item =>
       item === HEAD ? {node: this.table.tHead} : row(item))
@@ -57,11 +57,6 @@ function counted(all, found, isFiltered) {
   return isFiltered ? `${found} of the last ${count(all, 'decision')}` : ''
 }
 
-function isOf(kind, decision) {
-  if (kind === 'fell-back') return cameFrom(decision) !== null
-  return kind === 'all' || hasFailed(decision)
-}
-
 function haystack(decision) {
   const {host, path, method, route, target, instead_of: insteadOf, model, request_model: asked, attempts, flags} = decision
   return [method, host, path, route, target, insteadOf, model, asked, decision.status, ...flags, ...attempts.map(each => each.target)]
@@ -76,7 +71,7 @@ function row(decision) {
     'button', {type: 'button', class: 'plain', 'aria-expanded': 'false', 'aria-controls': id, onclick: toggle},
     time, el('span', {class: 'hearing'}, ', details'),
   )
-  const summary = el('tr', {class: hasFailed(decision) ? 'is-failed' : ''}, el('td', {}, button), ...cells(decision))
+  const summary = el('tr', {class: isError(decision) ? 'is-failed' : ''}, el('td', {}, button), ...cells(decision))
   const node = el('tbody', {}, summary)
   let open = null
 
@@ -102,19 +97,15 @@ function cells(decision) {
     el(
       'td', {class: 'request'}, el('span', {class: 'method'}, decision.method), ' ', el('b', {}, decision.host),
       el('span', {class: 'path'}, decision.path),
-      el('span', {class: 'narrow'}, `→ ${decision.target}`),
+      el('span', {class: 'narrow'}, `→\u00a0${decision.target}`),
     ),
-    el('td', {class: 'wide'}, ...way, from ? el('span', {class: 'from'}, ` instead of ${from}`) : null),
+    el('td', {class: 'wide'}, ...way, from ? el('span', {class: 'from'}, `instead of ${from}`) : null),
     el('td', {class: 'wide'}, decision.model ?? '–'),
     el('td', {class: 'wide number'}, tokens(decision)),
     el('td', {class: 'number'}, duration(decision.duration_s)),
   ]
 }
 
-function tags(decision) {
-  return [
-    decision.instead_of ? 'fell back' : null,
-    decision.rescue?.reasons.length && !decision.rescue.is_spent ? 'rescued' : null,
-    decision.override ? 'by hand' : null,
-  ].filter(Boolean)
+function tags({result, override}) {
+  return [result === 'answered' ? null : result, override ? 'by hand' : null].filter(Boolean)
 }

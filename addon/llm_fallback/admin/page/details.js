@@ -7,15 +7,16 @@ import {FLAGS, duration, tokens} from '/format.js'
 export function details(decision) {
   const {rescue} = decision
   const facts = [
-    ['Request', `${decision.method} ${decision.host}${decision.path}`],
+    ['Request', `${decision.method} ${decision.host}${decision.path ?? ''}`],
     ['Route', decision.route],
     ['Written in', decision.source],
-    ['Target', decision.target + (decision.instead_of ? ` instead of ${decision.instead_of}, which was out of rotation` : '')],
+    ['Target', decision.instead_of ? `${decision.target} instead of ${decision.instead_of}` : decision.target],
     ['Set by hand', decision.override],
     ['Rescue', rescue ? rescued(rescue) : null],
     ...decision.flags.map(flag => [`Flag ${flag}`, FLAGS[flag] ?? 'a response flag of Envoy']),
     ['Model', model(decision)],
     ['Tokens', tokens(decision) === '–' ? null : `${tokens(decision)} (in → out)`],
+    ['Finish reason', decision.finish_reason],
     ['First byte', decision.first_byte_s === null ? null : `after ${duration(decision.first_byte_s)}`],
     ['Took', duration(decision.duration_s)],
   ]
@@ -33,30 +34,35 @@ export function details(decision) {
 function waterfall(decision) {
   const {attempts} = decision
   if (!attempts.length) return el('p', {}, 'Nothing was sent to a provider.')
-  const ends = attempts.map(attempt => attempt.began_s + attempt.duration_s)
-  const whole = Math.max(decision.duration_s, ...ends, 0.001)
-  const last = attempts.length - 1
-  const isAnswered = decision.first_byte_s !== null && attempts[last].status !== null
+  const endOf = attempt => attempt.began_s + (attempt.lost_after_s ?? attempt.duration_s)
+  const whole = Math.max(decision.duration_s, ...attempts.map(endOf), 0.001)
+  const share = seconds => seconds / whole
   return el(
     'ol', {class: 'waterfall', 'aria-label': count(attempts.length, 'attempt')},
-    ...attempts.map((attempt, i) =>
-      el(
-        'li', {class: i === last && isAnswered ? 'is-last' : 'is-lost'},
+    ...attempts.map(attempt => {
+      const isAnswer = attempt.lost_after_s === null && attempt.status !== null
+      const end = endOf(attempt)
+      return el(
+        'li', {class: isAnswer ? 'is-answer' : 'is-lost'},
         el('span', {class: 'attempt'}, told(attempt)),
         el(
           'span', {class: 'axis', 'aria-hidden': 'true'},
-          bar('bar', attempt.began_s / whole, attempt.duration_s / whole),
-          i === last && isAnswered ? bar('bar is-body', ends[i] / whole, 1 - ends[i] / whole) : null,
+          bar('bar', share(attempt.began_s), share(end - attempt.began_s)),
+          isAnswer ? bar('bar is-body', share(end), share(whole - end)) : null,
         ),
-      ),
-    ),
+      )
+    }),
   )
 }
 
 function told(attempt) {
-  const where = attempt.endpoint ? `${attempt.target} at ${attempt.endpoint}` : attempt.target
-  const began = attempt.began_s >= 0.0005 ? `, begun after ${duration(attempt.began_s)}` : ''
-  return `${where}: ${attempt.result} in ${duration(attempt.duration_s)}${began}`
+  const {lost_after_s: lostAfter, duration_s: took, began_s: began} = attempt
+  return [
+    `${attempt.endpoint ? `${attempt.target} at ${attempt.endpoint}` : attempt.target}: ${attempt.result} in ${duration(took)}`,
+    began >= 0.0005 ? `begun after ${duration(began)}` : null,
+    lostAfter > took + 0.0005 ? `thrown away after ${duration(lostAfter)}` : null,
+    attempt.model ? `model ${attempt.model}` : null,
+  ].filter(Boolean).join(', ')
 }
 
 function bar(name, from, width) {

@@ -15,7 +15,7 @@ export function endpointPart(actions, target) {
   const left = el('span', {class: 'left', 'aria-hidden': 'true'})
   const back = el('button', {type: 'button', onclick: () => actions.post('return', {place: place()})}, 'Return')
   const place = () => `${target}@${address.textContent}`
-  const node = el('li', {}, mark.node, address, stateText, back, detail, left)
+  const node = el('li', {}, mark.node, address, stateText, detail, back, left)
   let longest = 0
 
   function update(endpoint) {
@@ -30,6 +30,7 @@ export function endpointPart(actions, target) {
   function tick(endpoint, past, isAlone) {
     const time = endpoint.returns_in_s
     const seconds = time === null ? null : time - past
+    stateText.hidden = isAlone
     setText(stateText, endpoint.state + (seconds === null ? '' : seconds > 0 ? `, ${countdown(seconds)} left` : ', back at the next sweep'))
     back.hidden = isAlone || !isOut(endpoint)
     left.hidden = seconds === null || longest === 0
@@ -44,7 +45,7 @@ function told(endpoint) {
   return [
     isOut(endpoint) ? endpoint.reason : null,
     isOut(endpoint) && endpoint.multiplier > 0 ? `multiplier ${endpoint.multiplier}` : null,
-    ...inRow.map(([what, number]) => `${number} × ${what} in a row`),
+    ...inRow.map(([what, number]) => `${number} in a row (${what})`),
     endpoint.active_requests ? `${endpoint.active_requests} under way` : null,
     endpoint.pending_requests ? `${endpoint.pending_requests} waiting` : null,
     endpoint.connections ? count(endpoint.connections, 'connection') : null,

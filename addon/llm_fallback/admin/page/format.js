@@ -1,21 +1,22 @@
 // Figures as people read them.
 
 const NONE = '–'
+const NBSP = '\u00a0' // a figure and its unit stay together
 
 /** `420 ms`, `1.9 s`, `34 s`, `2 min 5 s`. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return NONE
-  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)}${NBSP}ms`
+  if (seconds < 9.95) return `${seconds.toFixed(1)}${NBSP}s`
   return countdown(seconds)
 }
 
 /** Whole seconds, rounded up: it is zero only when the time is up. */
 export function countdown(seconds) {
   const whole = Math.ceil(Math.max(0, seconds))
-  if (whole < 60) return `${whole} s`
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+  if (whole < 60) return `${whole}${NBSP}s`
+  if (whole < 3600) return `${Math.floor(whole / 60)}${NBSP}min ${whole % 60}${NBSP}s`
+  return `${Math.floor(whole / 3600)}${NBSP}h ${Math.floor((whole % 3600) / 60)}${NBSP}min`
 }
 
 export function perSecond(rate) {
@@ -26,9 +27,9 @@ export function perSecond(rate) {
 
 /** A share as a percentage; never 0 % for something, nor 100 % for less than all. */
 export function percent(share) {
-  if (share > 0 && share < 0.01) return '< 1 %'
-  if (share < 1 && share > 0.99) return '> 99 %'
-  return `${Math.round(share * 100)} %`
+  if (share > 0 && share < 0.01) return `< 1${NBSP}%`
+  if (share < 1 && share > 0.99) return `> 99${NBSP}%`
+  return `${Math.round(share * 100)}${NBSP}%`
 }
 
 /** The time of day here, from seconds since 1970. */

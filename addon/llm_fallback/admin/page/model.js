@@ -73,10 +73,8 @@ export function cameFrom(decision) {
   return first && first.target !== decision.target ? first.target : null
 }
 
-/** Whether the client did not get what it asked for, though it stayed. */
-export function hasFailed({status, flags}) {
-  return status === null || status >= 500 || status === 429 || flags.some(flag => !['DC', 'DI'].includes(flag))
-}
+/** Whether the client got an error, or nothing. */
+export const isError = ({status}) => status === null || status >= 400
 
 /** One sentence that says how things are. */
 export function headline(model) {
@@ -87,7 +85,7 @@ export function headline(model) {
   if (out.length > 1) return `${out.length} of ${targets.length} targets are out of rotation`
   if (out.length === 1) {
     const to = model.goesTo(out[0].name)
-    return `${out[0].name} is out of rotation${to && to !== out[0].name ? `, its requests go to ${to}` : ''}`
+    return `${out[0].name} is out of rotation${to && to !== out[0].name ? `: its requests go to ${to}` : ''}`
   }
   const endpoints = targets.flatMap(target => target.endpoints).filter(isOut).length
   const all = targets.length === 1 ? 'The target is in rotation' : `All ${targets.length} targets are in rotation`

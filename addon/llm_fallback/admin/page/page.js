@@ -32,6 +32,7 @@ function draw() {
 }
 
 function render() {
+  tellStatus()
   setText(byId('headline'), headline(model))
   facts()
   configuration()
@@ -59,7 +60,7 @@ function configuration() {
   node.hidden = false
   node.classList.toggle('is-problem', !isCurrent)
   setText(byId('configuration-text'), isCurrent
-    ? `Configuration ${sources.join(', ')}, loaded at ${clock(loadedAt)}, is current.`
+    ? `The configuration of ${clock(loadedAt)} from ${sources.join(', ')} is current.`
     : `The last edit has errors; the configuration of ${clock(loadedAt)} stays in force.`)
   byId('findings').hidden = findings.length === 0
   setText(byId('findings-summary'), count(findings.length, 'finding'))
@@ -90,7 +91,7 @@ function tellStatus() {
 /** An outage is to be seen in the list of tabs, too, whoever looks at another one. */
 function tellTitle() {
   const out = model.state.targets.filter(target => target.endpoints.some(isOut)).length
-  document.title = out ? `${out} out – llm-fallback` : 'llm-fallback'
+  document.title = out ? `${out} out · llm-fallback` : 'llm-fallback'
 }
 
 byId('pause').addEventListener('click', () => {
@@ -122,7 +123,8 @@ follow({
   },
   status(now) {
     status = now
-    tellStatus()
+    if (now === 'live') draw() // which tells it: not before all of it is there to be seen
+    else tellStatus()
     if (now === 'reconnecting' && !model.state) setText(byId('headline'), 'The proxy does not answer')
   },
 })

@@ -183,6 +183,8 @@ function state({endpoints, in_rotation: isIn}, past) {
   const soonest = times.length ? ` · next back in ${countdown(Math.min(...times) - past)}` : ''
   if (isIn) return `in rotation, ${out.length} of ${endpoints.length} endpoints out${soonest}`
   if (endpoints.length > 1) return `out: all ${endpoints.length} endpoints${soonest}`
+  const isOver = times.length && times[0] <= past
+  if (isOver) return `${out[0].state} · back at the next sweep`
   return `${out[0].state}${soonest.replace('next back', 'back')}`
 }
 
@@ -196,8 +198,7 @@ function about(target) {
 }
 
 function totals(target) {
-  if (!target.requests) return 'no requests yet'
   const failed = target.failures ? `, ${target.failures} failed (${percent(target.failures / target.requests)})` : ''
-  const away = target.fallbacks_away ? `, ${target.fallbacks_away} went to a fallback` : ''
-  return `${count(target.requests, 'request')}${failed}${away}`
+  const away = target.fallbacks_away ? `, ${target.fallbacks_away} went elsewhere` : ''
+  return `${target.requests ? count(target.requests, 'attempt') : 'no attempts yet'}${failed}${away}`
 }

@@ -20,14 +20,7 @@ export class Timeline {
   render() {
     const entries = this.model.timeline
     byId('timeline-none').hidden = entries.length > 0
-    sync(byId('timeline'), entries.slice(0, this.#shown), entry => entry.id, entry => ({
-      node: el(
-        'li', {class: `is-${entry.kind}`},
-        el('time', {datetime: iso(entry.at)}, clock(entry.at)),
-        el('span', {class: 'kind'}, entry.kind),
-        el('span', {class: 'text'}, entry.text),
-      ),
-    }))
+    sync(byId('timeline'), entries.slice(0, this.#shown), entry => entry.id, line)
     const more = byId('timeline-more')
     more.hidden = entries.length <= AT_FIRST
     setText(more, this.#shown === AT_FIRST ? `Show all ${entries.length}` : 'Show fewer')
@@ -37,4 +30,19 @@ export class Timeline {
   tell(entry) {
     if (HEARD.has(entry.kind)) setText(byId('hearing'), entry.text)
   }
+}
+
+/** An entry may go on after it was first told: its text changes then. */
+function line(entry) {
+  const text = el('span', {class: 'text'})
+  const node = el(
+    'li', {class: `is-${entry.kind}`},
+    el('time', {datetime: iso(entry.at)}, clock(entry.at)), el('span', {class: 'kind'}, entry.kind), text,
+  )
+  return {node, update: now => setText(text, withoutKind(now))}
+}
+
+/** The text, less the kind where it begins with that: it stands beside it. */
+function withoutKind({kind, text}) {
+  return text.startsWith(`${kind} `) ? text.slice(kind.length + 1) : text
 }

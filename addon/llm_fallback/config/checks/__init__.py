@@ -44,6 +44,7 @@ _QUESTIONS: Sequence[Callable[[Configuration], Iterator[Finding]]] = (
     entries.entries_have_endpoints,
     providers.configs_have_a_rule,
     providers.configs_keep_the_key,
+    providers.entries_lead_to_a_tls_port,
     policies.port_entries_keep_what_stands,
     policies.rules_of_providers_count,
     policies.annotations_are_understood,

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 from llm_fallback.config.checks.configuration import Configuration
-from llm_fallback.config.collection import name_of
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
@@ -13,14 +12,18 @@ type _Claim = tuple[Hashable, Written[Any], Path]
 
 
 def names_are_unique(configuration: Configuration) -> Iterator[Finding]:
-    """No two resources of a kind have the same name and namespace."""
-    claims: list[_Claim] = [
-        (name_of(written.resource), written, ("metadata", "name"))
-        for written in configuration.collection.all()
-    ]
-    for second, path, first in _repeated(claims):
-        problem = f"a {second.resource.kind} of this name is already at {first.place}"
-        yield second.finding(path, problem, "rename or remove one of them", Code.DUPLICATE_RESOURCE)
+    """No two resources of a kind have the same name and namespace, or they say the same.
+
+    In a cluster there is one of each name: the one that was applied last.
+    """
+    for earlier, last in configuration.collection.replaced:
+        if _says(earlier) == _says(last):
+            problem, hint = f"is the same as {last.place}", "remove one of the two"
+            severity = Severity.INFO
+        else:
+            problem = f"has no effect: {last.place} has the same name and comes later"
+            hint, severity = "rename one of the two, or remove this one", Severity.WARNING
+        yield earlier.finding(("metadata", "name"), problem, hint, Code.DUPLICATE_RESOURCE, severity)
 
 
 def provider_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
@@ -90,6 +93,10 @@ def targets_have_one_policy(configuration: Configuration) -> Iterator[Finding]:
         what = f"{ref.kind}/{ref.name}" + (f", rule {ref.section_name}," if ref.section_name else "")
         problem = f"{what} already has a policy, {first.place}"
         yield second.finding(path, problem, "keep one of the two", Code.DUPLICATE_POLICY)
+
+
+def _says(written: Written[Any]) -> tuple[Any, Any]:
+    return written.resource.spec, written.resource.metadata.annotations
 
 
 def _host(resources: Iterable[Written[Any]]) -> Iterator[_Claim]:

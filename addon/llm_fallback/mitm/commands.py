@@ -1,0 +1,210 @@
+"""The commands `llm.*`: what a person does about the proxy, typed where mitmproxy's commands are."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mitmproxy import command, ctx, exceptions, flow, http, types
+
+from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.explanation import as_text, explain
+from llm_fallback.mitm import attempts, captured
+from llm_fallback.overrides import BadActionError, FaultKind
+from llm_fallback.overrides.places import managed_hosts
+from llm_fallback.overrides.words import OPTIONS, fault_file, fault_words, seconds
+from llm_fallback.upstream.actions import ALL, Actions
+from llm_fallback.upstream.engine import Engine
+
+logger = logging.getLogger("llm-fallback")
+
+_WIDTH = 100
+
+
+class Suggested:
+    """An argument with completions that it need not be one of: what is wrong is said by the action itself."""
+
+    def __init__(self, options_command: str) -> None:
+        self.options_command = options_command
+
+
+class _SuggestedType:
+    """How mitmproxy handles it."""
+
+    typ = Suggested
+    display = "str"
+
+    def completion(self, manager: Any, t: Suggested, _: str) -> Sequence[str]:
+        """What the command knows."""
+        found: Sequence[str] = manager.execute(t.options_command)
+        return found
+
+    def parse(self, _manager: Any, _t: Suggested, s: str) -> str:
+        """The text itself."""
+        return s
+
+    def is_valid(self, _manager: Any, _t: Suggested, value: object) -> bool:
+        """Whether it is a text."""
+        return isinstance(value, str)
+
+
+types.CommandTypes.typemap.setdefault(Suggested, _SuggestedType())
+
+
+def _typed[**P, T](name: str, **suggested: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A command of mitmproxy's, whose sentence of refusal is shown as its errors are.
+
+    `suggested` are the commands that know the completions of its arguments.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        for argument, options_command in suggested.items():
+            function.__annotations__[argument] = Suggested(options_command)
+
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return function(*args, **kwargs)
+            except BadActionError as error:
+                raise exceptions.CommandError(str(error)) from None
+
+        decorated: Callable[P, T] = command.command(name)(run)
+        return decorated
+
+    return decorate
+
+
+class Commands:
+    """The addon with the commands: the log tells what an action has done, the rest is returned."""
+
+    name: ClassVar = "llm-fallback-commands"
+
+    def __init__(self, actions: Actions, engine: Engine, snapshot: Callable[[], Snapshot]) -> None:
+        self._actions = actions
+        self._engine = engine
+        self._snapshot = snapshot
+
+    @_typed("llm.status")
+    def status(self) -> Sequence[str]:
+        """Show targets and endpoints, who is in rotation, and what is pinned or injected."""
+        return self._actions.status().splitlines()
+
+    @_typed("llm.eject", place="llm.places")
+    def eject(self, place: str, *time: str) -> None:
+        """Take a place out of rotation until llm.return, or for a time: llm.eject a.com:80 --for 30s."""
+        self._actions.eject(place, _time(time))
+
+    @_typed("llm.return", place="llm.places.all")
+    def put_back(self, place: str) -> None:
+        """Put a place, or all, back into rotation at once, whatever has taken it out."""
+        self._actions.put_back(place)
+
+    @_typed("llm.pin", host="llm.hosts", target="llm.targets")
+    def pin(self, host: str, target: str) -> None:
+        """Send all requests for a managed host to a target until llm.clear, whatever rules and health say."""
+        self._actions.pin(host, target)
+
+    @_typed("llm.fault", place="llm.places", words="llm.faults")
+    def fault(self, place: str, *words: str) -> None:
+        """Inject a fault until llm.clear: status 503 | delay 2s | reset | hang | connect-failure | cut.
+
+        Then --percentage 50, --count 3, --body TEXT, --header 'NAME: VALUE'. Or -f FILE of llm.export.
+        """
+        if place == "-f":
+            place, data = fault_file(_read(words[0] if words else ""))
+        elif words[:1] == ("-f",):
+            _, data = fault_file(_read(words[1] if len(words) > 1 else ""), place)
+        else:
+            data = fault_words(words)
+        self._actions.fault(place, data)
+
+    @_typed("llm.clear", what="llm.places.all")
+    def clear(self, what: str = ALL) -> None:
+        """End faults, pins and ejections by hand: of a place, of a managed host, or all."""
+        self._actions.clear(what)
+
+    @_typed("llm.explain")
+    def explain(self, flow: flow.Flow) -> Sequence[str]:
+        """Say what would happen to a flow's request now, and why."""
+        shown = self._client_flow(_http(flow))
+        request = captured.request_of(shown)
+        told = explain(self._snapshot(), request, is_ejected=self._engine.health.is_ejected)
+        lines = as_text(told, width=_WIDTH).splitlines()
+        if pinned := self._engine.overrides.pinned_name(request.host):
+            lines.append(f"pinned   but all requests for {request.host} go to {pinned} until llm.clear")
+        return lines
+
+    @_typed("llm.export")
+    def export(self, flow: flow.Flow, path: types.Path) -> None:
+        """Write the failure that a flow shows to a file, with which llm.fault can inject it."""
+        data = captured.fault_data(_http(flow))
+        try:
+            Path(path).expanduser().write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise BadActionError(f"{path} cannot be written ({error.strerror})") from None
+        logger.info("wrote %s at %s to %s", data["kind"], data["place"], path)
+
+    @command.command("llm.places")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def places(self) -> Sequence[str]:
+        """List the places where actions act: hosts, targets and endpoints."""
+        return self._actions.places()
+
+    @command.command("llm.places.all")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def places_and_all(self) -> Sequence[str]:
+        """List the same, and the word for all of them."""
+        return [ALL, *self._actions.places()]
+
+    @command.command("llm.hosts")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def hosts(self) -> Sequence[str]:
+        """List the managed hosts."""
+        return managed_hosts(self._snapshot())
+
+    @command.command("llm.targets")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def targets(self) -> Sequence[str]:
+        """List the targets."""
+        return [str(target) for target in self._snapshot().targets()]
+
+    @command.command("llm.faults")  # type: ignore[untyped-decorator]  # it is mitmproxy's
+    def fault_kinds(self) -> Sequence[str]:
+        """List the words of a fault."""
+        return [*FaultKind, *OPTIONS, "-f"]
+
+    def _client_flow(self, shown: http.HTTPFlow) -> http.HTTPFlow:
+        """The flow itself or, of one that shows an attempt, that of the client."""
+        attempt = shown.metadata.get(attempts.METADATA)
+        if attempt is None:
+            return shown
+        view = ctx.master.addons.get("view")
+        found = view.get_by_id(attempt.get("of", "")) if view else None
+        if not isinstance(found, http.HTTPFlow):
+            raise BadActionError(
+                "this flow shows an attempt, and the client's flow is not here to be explained"
+            )
+        return found
+
+
+def _http(shown: flow.Flow) -> http.HTTPFlow:
+    if not isinstance(shown, http.HTTPFlow):
+        raise BadActionError("this flow is not one of HTTP")
+    return shown
+
+
+def _time(words: Sequence[str]) -> float | None:
+    """The seconds of `30s`, `--for 30s` or `--for=30s`; None without words."""
+    left = [word.removeprefix("--for").removeprefix("=") for word in words]
+    times = [word for word in left if word]
+    if len(times) > 1 or (words and not times):
+        raise BadActionError("write a time after the place, such as --for 30s")
+    return seconds(times[0]) if times else None
+
+
+def _read(name: str) -> str:
+    if not name:
+        raise BadActionError("-f: which file?")
+    try:
+        return Path(name).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise BadActionError(f"{name} cannot be read ({reason})") from None

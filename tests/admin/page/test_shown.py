@@ -1,0 +1,152 @@
+"""What the page shows, as a person meets it in a browser."""
+
+import json
+import re
+
+import pytest
+
+from tests.support.admin_listener import Listener
+from tests.support.admin_page import CARD, rows, shown, text_of
+from tests.support.chromium import Page
+from tests.support.outage import LOCAL, PRIMARY, SPARE, empty, endpoint, outage, target
+
+
+def test_an_outage_is_told_in_a_sentence_and_target_by_target(page: Page) -> None:
+    assert page.text("h1") == f"{PRIMARY} is out of rotation: its requests go to {SPARE}"
+    assert "Proxy 127.0.0.1:8080 · 3 hosts" in page.text("#facts")
+    assert "is current" in page.text("#configuration-text")
+    assert page.evaluate("document.title") == "2 out · llm-fallback"
+
+    primary = text_of(page, CARD % PRIMARY)
+    for part in (
+        "ejected · back in",
+        f"→ its requests go to {SPARE}",
+        "198.51.100.20:443",
+        "consecutive 5xx · multiplier 3 · 1 in a row",
+        "941 attempts, 9 failed (< 1 %), 118 went elsewhere",
+        "100 % failed",
+    ):
+        assert part in primary
+    local = text_of(page, CARD % LOCAL)
+    for part in ("in rotation, 2 of 3 endpoints out", "429, retry-after 30 s", "held,", "ejected by hand"):
+        assert part in local
+    assert "in rotation" in text_of(page, CARD % SPARE)
+
+
+def test_time_left_counts_down_by_itself(page: Page) -> None:
+    state = json.dumps(f"{CARD % PRIMARY} .state")
+    left = f"parseInt(document.querySelector({state}).textContent.match(/\\d+/))"
+    at_first = page.evaluate(left)
+    assert 0 < at_first <= 24
+    page.wait_for(f"{left} <= {at_first - 2}")
+
+
+def test_at_the_end_of_the_time_it_waits_for_the_next_sweep(page: Page, listener: Listener) -> None:
+    state = outage()
+    state["targets"][0]["endpoints"][0]["returns_in_s"] = 0.2
+    shown(page, listener, state)
+    page.wait_for(f"document.querySelector('{CARD % PRIMARY} .state').textContent.endsWith('next sweep')")
+
+
+def test_charts_say_in_words_what_they_draw(page: Page) -> None:
+    labels = page.evaluate(
+        "[...document.querySelectorAll('figure svg')].map(svg => svg.getAttribute('aria-label'))"
+    )
+    assert re.match(r"Requests of the last 10 minutes: \d+, of which 8 failed; at most [\d.]+/s", labels[0])
+    assert re.match(r"Latency of the last 10 minutes: between \d+\sms and [\d.]+\ss", labels[1])
+    assert page.evaluate("document.querySelector('.failed').getAttribute('d')").count("M") == 4
+
+
+def test_a_decision_opens_and_tells_all(page: Page) -> None:
+    page.click("tbody:nth-of-type(3) button")
+    told = text_of(page, ".details")
+    for part in (
+        f"{PRIMARY} at 198.51.100.20:443: 503 in 340 ms",
+        f"{SPARE} at 203.0.113.7:443: 200 in 420 ms, begun after 350 ms",
+        "Written in config/vs.yaml:9",
+        f"Rescue by default/keep-answering; after {PRIMARY}: 503",
+        "qwen1.5-72b-chat; the client asked for qwen-max",
+        "31 → 208 (in → out)",
+    ):
+        assert part in told
+    ends = page.evaluate(
+        "[...document.querySelectorAll('.axis .bar')]"
+        ".map(bar => bar.getBoundingClientRect()).map(({left, right}) => [left, right])"
+    )
+    (first, lost), (second, answered), (body, end) = ends
+    assert first < lost < second < answered < end
+    assert body == pytest.approx(answered, abs=0.5)
+    assert page.evaluate("document.querySelectorAll('[aria-expanded=true]').length") == 1
+    page.click("tbody:nth-of-type(3) button")
+    assert page.evaluate("document.querySelector('.details')") is None
+
+
+def test_flags_are_told_in_words(page: Page) -> None:
+    page.click("tbody:nth-of-type(12) button")
+    assert "Flag UF no connection to the provider" in text_of(page, ".details")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "found"),
+    [
+        ("", "all", 12),
+        ("MODELS.internal", "all", 5),
+        ("", "fell back", 5),
+        ("", "rescued", 1),
+        ("", "failed", 1),
+        ("uf", "failed", 1),
+        ("nowhere", "all", 0),
+    ],
+)
+def test_decisions_can_be_filtered(page: Page, text: str, kind: str, found: int) -> None:
+    page.fill("#filter-text", text)
+    page.evaluate(
+        f"(select => {{ select.value = '{kind}'; select.dispatchEvent(new Event('input')) }})"
+        "(document.querySelector('#filter-kind'))"
+    )
+    assert len(rows(page)) == found
+    if found < 12:
+        assert page.text("#decisions-count") == f"{found} of the last 12 decisions"
+
+
+def test_a_card_leads_to_its_decisions(page: Page) -> None:
+    page.click(f"{CARD % LOCAL} .card-foot .plain")
+    assert len(rows(page)) == 5
+    assert page.evaluate("document.activeElement.id") == "filter-text"
+
+
+def test_a_bad_edit_is_told_with_its_findings(page: Page, listener: Listener) -> None:
+    state = outage()
+    finding = "config/vs.yaml:9: VirtualService/a: spec.http[0].route: is missing [missing-field]"
+    state["configuration"] |= {"is_current": False, "findings": [{"severity": "error", "text": finding}]}
+    shown(page, listener, state)
+    assert page.text("#configuration-text").startswith("The last edit has errors; the configuration of ")
+    assert page.text("#findings-summary") == "1 finding"
+    page.click("#findings-summary")
+    page.wait_for("document.querySelector('#findings').open")
+    assert text_of(page, "#findings-list") == f"error {finding}"
+
+
+def test_before_the_first_request_it_says_how_to_send_one(page: Page, listener: Listener) -> None:
+    shown(page, listener, empty())
+    assert page.text("h1") == "All 2 targets are in rotation"
+    assert "export HTTP_PROXY=http://127.0.0.1:8080" in page.text("#empty-commands")
+    assert "curl -x http://127.0.0.1:8080 http://asm-llm-provider-test.com/" in page.text("#empty-commands")
+    assert page.text("#timeline-none").startswith("Nothing has happened yet")
+    assert page.text("#decisions-count") == "No request yet."
+
+
+def test_of_many_targets_only_those_with_something_to_tell_are_cards(page: Page, listener: Listener) -> None:
+    state = outage()
+    state["targets"] += [target(f"host-{i}.example.com:80", endpoint(f"10.1.0.{i}:443")) for i in range(300)]
+    shown(page, listener, state)
+    assert page.evaluate("document.querySelectorAll('#cards > li').length") == 2
+    assert page.text("#quiet-heading") == "301 in rotation, with nothing to tell"
+    page.evaluate("performance.mark('before')")
+    page.fill("#find-target", "host-299")
+    assert page.evaluate("document.querySelectorAll('#quiet > li').length") == 1
+    page.fill("#find-target", "")
+    assert page.evaluate("performance.measure('drawn', 'before').duration") < 2000
+    page.click("#quiet button")
+    assert page.evaluate("document.activeElement.textContent") == SPARE
+    assert page.evaluate("document.querySelectorAll('#cards > li').length") == 3

@@ -1,0 +1,372 @@
+"""The commands as they are typed, and what flows tell them."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions, http, types
+from mitmproxy.test import taddons, tflow, tutils
+
+from llm_fallback import story
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
+from llm_fallback.config.snapshot import Service, Snapshot, Target
+from llm_fallback.events import Acted, Attempted, Event, Handled, Received
+from llm_fallback.mitm import attempts, carriage
+from llm_fallback.mitm.captured import fault_data, request_of
+from llm_fallback.mitm.commands import Commands
+from llm_fallback.outlier import Endpoint
+from llm_fallback.overrides import BadActionError, fault_of
+from llm_fallback.upstream.actions import Actions
+from llm_fallback.upstream.engine import Engine
+from tests.support.secret import Secret
+
+# mitmproxy calls pyparsing by names that newer versions deprecate.
+pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*use:DeprecationWarning:(mitmproxy|pyparsing)")
+
+A = Target("a.com", 80, (Endpoint("10.0.0.1", 443),))
+B = Target("b.com", 80, (Endpoint("b.com", 443),))
+RULE = Route("chat", "vs.yaml:8 VirtualService/vs", (RouteDestination(Destination("a.com")),))
+SNAPSHOT = Snapshot(
+    {each.host: Service(each.host, {(80, None): each}) for each in (A, B)},
+    {"a.com": VirtualHost("vs", (RULE,))},
+)
+KEY = Secret("the provider's key", "sk-8f1d6a90c2b7")
+CALLED = Handled(
+    "POST",
+    "a.com",
+    "chat",
+    "a.com:80",
+    None,
+    (Attempted("a.com:80", "10.0.0.1:443", "200", 0.2, 200),),
+    200,
+    (),
+    0.3,
+    received=Received(1.0, "http", "/v1/chat/completions?a=b", 20, model="asked-for"),
+)
+
+
+class Typed:
+    """mitmproxy with the commands, an engine behind them, and what it has told."""
+
+    def __init__(self, context: taddons.context) -> None:
+        self.events: list[Event] = []
+        self.engine = Engine(
+            clock=lambda: 0.0, wall_clock=lambda: 0.0, rng=random.Random(0), on_event=self.events.append
+        )
+        self.engine.adopt(SNAPSHOT)
+        self.actions = Actions(self.engine, lambda: SNAPSHOT)
+        self._master = context.master
+        context.master.addons.add(Commands(self.actions, self.engine, lambda: SNAPSHOT))
+
+    def run(self, line: str) -> Any:
+        """Type a line."""
+        return self._master.commands.execute(line)
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """Call a command, with a flow."""
+        return self._master.commands.call(name, *arguments)
+
+    def completions(self, line: str) -> list[str]:
+        """What is offered for the last word."""
+        parsed, _ = self._master.commands.parse_partial(line)
+        word = parsed[-1]
+        kind = types.CommandTypes.get(word.type)
+        assert kind
+        return list(kind.completion(self._master.commands, word.type, word.value))
+
+    @property
+    def help(self) -> dict[str, str | None]:
+        """The help text of each command of ours."""
+        return {n: c.help for n, c in self._master.commands.commands.items() if n.startswith("llm.")}
+
+    @property
+    def said(self) -> list[str]:
+        """The actions that were told."""
+        return [event.text for event in self.events if isinstance(event, Acted)]
+
+
+def typing(scene: Callable[[Typed], None]) -> None:
+    """Play a scene at mitmproxy's prompt."""
+
+    async def main() -> None:
+        with taddons.context() as context:
+            scene(Typed(context))
+
+    asyncio.run(main())
+
+
+def refused(typed: Typed, line: str) -> str:
+    """What is said of a line that cannot be."""
+    with pytest.raises(exceptions.CommandError) as problem:
+        typed.run(line)
+    return str(problem.value)
+
+
+def managed(event: Handled = CALLED, *, status: int | None = 200, body: bytes = b"{}") -> http.HTTPFlow:
+    """A flow as it is when its request has been handled: it shows what was sent."""
+    request = tutils.treq(
+        host="10.0.0.1",
+        port=443,
+        path=b"/compatible-mode/v1/chat/completions",
+        method=b"POST",
+        content=b'{"model": "set", "messages": []}',
+        headers=http.Headers(
+            [(b"Host", b"a.com"), (b"Authorization", b"Bearer [redacted]"), (b"x-envoy-attempt-count", b"1")]
+        ),
+    )
+    flow = tflow.tflow(req=request)
+    flow.metadata[carriage.METADATA] = story.as_data(event)
+    if status is not None:
+        fields = [(b"content-type", b"application/json"), (b"set-cookie", KEY.value.encode())]
+        flow.response = tutils.tresp(status_code=status, content=body, headers=http.Headers(fields))
+    return flow
+
+
+def lost(
+    attempt: Attempted, *, body: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> http.HTTPFlow:
+    """The flow of a failed attempt."""
+    flow = tflow.tflow()
+    flow.metadata[attempts.METADATA] = {"of": "another", **story.attempt_as_data(attempt)}
+    if attempt.status:
+        flow.response = tutils.tresp(status_code=attempt.status, content=body, headers=http.Headers(headers))
+    return flow
+
+
+def ended(*made: Attempted, status: int = 200, flags: tuple[str, ...] = ()) -> Handled:
+    """A request with these attempts."""
+    return replace(CALLED, attempts=made, status=status, flags=flags)
+
+
+FAILED = Attempted("a.com:80", "10.0.0.1:443", "reset (reset before the response)", 0.25, failure="reset")
+REFUSED = Attempted("a.com:80", "10.0.0.1:443", "503", 0.25, 503)
+FINE = Attempted("b.com:80", "b.com:443", "200", 0.2, 200)
+
+
+def test_actions_are_typed() -> None:
+    """Each is in the log as an event."""
+
+    def scene(typed: Typed) -> None:
+        for line in (
+            "llm.eject a.com:80 --for 30s",
+            "llm.eject b.com",
+            "llm.return all",
+            "llm.pin a.com b.com",
+            "llm.fault a.com status 503 --percentage 50 --body 'too busy'",
+            "llm.clear a.com",
+            "llm.clear",
+        ):
+            assert typed.run(line) is None
+        assert typed.said == [
+            "ejected a.com:80 by hand for 30 s",
+            "ejected b.com:80 by hand until it is returned",
+            "returned a.com:80@10.0.0.1:443, b.com:80@b.com:443",
+            "pinned a.com to b.com:80 until cleared",
+            "fault 1 at a.com: status 503, 50 %",
+            "cleared 1 fault and 1 pin at a.com",
+        ]
+
+    typing(scene)
+
+
+def test_what_cannot_be_is_said_in_one_sentence() -> None:
+    """As mitmproxy says its own errors."""
+
+    def scene(typed: Typed) -> None:
+        assert refused(typed, "llm.eject a.co:80").startswith("no target a.co:80 (did you mean a.com:80?)")
+        assert refused(typed, "llm.eject a.com --for").startswith("write a time after the place")
+        assert refused(typed, "llm.eject a.com 3").startswith("'3': not a duration")
+        assert refused(typed, "llm.pin c.com a.com").startswith("no managed host c.com")
+        assert refused(typed, "llm.fault a.com rest").startswith("fault: no kind rest (did you mean reset?)")
+        assert refused(typed, "llm.fault -f").startswith("-f: which file?")
+        assert refused(typed, "llm.fault a.com -f /does/not/exist").startswith(
+            "/does/not/exist cannot be read"
+        )
+        assert typed.said == []
+
+    typing(scene)
+
+
+def test_the_status_is_shown() -> None:
+    """Line by line, as the console's overlay wants it."""
+
+    def scene(typed: Typed) -> None:
+        typed.run("llm.eject a.com")
+        lines = typed.run("llm.status")
+        assert [line.split()[:2] for line in lines[1:]] == [
+            ["a.com:80", "10.0.0.1:443"],
+            ["b.com:80", "b.com:443"],
+        ]
+        assert "ejected by hand" in lines[1]
+
+    typing(scene)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("llm.eject a", {"a.com", "a.com:80", "a.com:80@10.0.0.1:443", "b.com"}),
+        ("llm.return a", {"all", "a.com:80"}),
+        ("llm.pin a", {"a.com"}),
+        ("llm.pin a.com b", {"a.com:80", "b.com:80"}),
+        ("llm.fault a.com s", {"status", "hang", "--percentage", "-f"}),
+        ("llm.clear a", {"all", "b.com"}),
+    ],
+)
+def test_completions(line: str, offered: set[str]) -> None:
+    """What there is, for each argument."""
+
+    def scene(typed: Typed) -> None:
+        assert offered <= set(typed.completions(line))
+
+    typing(scene)
+
+
+def test_every_command_has_a_help_text() -> None:
+    """mitmproxy lists them with it."""
+
+    def scene(typed: Typed) -> None:
+        assert typed.help.keys() >= {
+            f"llm.{name}"
+            for name in ("status", "eject", "return", "pin", "fault", "clear", "explain", "export")
+        }
+        assert all(typed.help.values())
+
+    typing(scene)
+
+
+def test_explain_asks_for_what_the_client_asked_for() -> None:
+    """The flow itself shows what was sent to the provider."""
+    request = request_of(managed())
+
+    assert (request.method, request.host, request.port) == ("POST", "a.com", 80)
+    assert request.path == "/v1/chat/completions?a=b"
+    assert json.loads(request.body)["model"] == "asked-for"
+    assert [name.lower() for name, _ in request.headers] == ["host", "authorization"]
+
+
+def test_explain() -> None:
+    """With the health of now, and with the pin that is in force."""
+
+    def scene(typed: Typed) -> None:
+        typed.run("llm.eject a.com")
+        typed.run("llm.pin a.com b.com")
+        lines = typed.call("llm.explain", managed())
+        assert lines[0] == "POST http://a.com/v1/chat/completions?a=b"
+        assert any("vs.yaml:8" in line for line in lines)
+        assert any("no healthy upstream" in line for line in lines)
+        assert lines[-1] == "pinned   but all requests for a.com go to b.com:80 until llm.clear"
+
+    typing(scene)
+
+
+def test_explain_needs_the_clients_own_flow() -> None:
+    """One that shows an attempt leads to it, if it is there."""
+
+    def scene(typed: Typed) -> None:
+        with pytest.raises(exceptions.CommandError, match="shows an attempt"):
+            typed.call("llm.explain", lost(FAILED))
+        with pytest.raises(exceptions.CommandError, match="not one of HTTP"):
+            typed.call("llm.explain", tflow.ttcpflow())
+        assert "not managed" in "".join(typed.call("llm.explain", tflow.tflow()))
+
+    typing(scene)
+
+
+@pytest.mark.parametrize(
+    ("flow", "data"),
+    [
+        pytest.param(
+            managed(ended(REFUSED, status=503), status=503, body=b'{"error": 1}'),
+            {"kind": "status", "status": 503, "body": '{"error": 1}', "delay_s": 0.25},
+            id="an answer that the client got",
+        ),
+        pytest.param(
+            managed(ended(replace(FINE, target="a.com:80"), flags=("UC",)), body=b"data: {"),
+            {"kind": "cut", "status": 200, "body": "data: {", "delay_s": 0.2},
+            id="an answer that was cut",
+        ),
+        pytest.param(
+            managed(ended(REFUSED, FINE), body=b"{}"),
+            {"kind": "status", "status": 503, "delay_s": 0.25},
+            id="of a rescued request, the attempt that failed",
+        ),
+        pytest.param(
+            managed(ended(FAILED, status=503), status=503),
+            {"kind": "reset", "delay_s": 0.25},
+            id="no answer",
+        ),
+        pytest.param(
+            lost(REFUSED, body=b"\xff", headers=((b"retry-after", b"9"), (b"x-api-key", KEY.value.encode()))),
+            {
+                "kind": "status",
+                "status": 503,
+                "headers": {"retry-after": "9"},
+                "body_base64": "/w==",
+                "delay_s": 0.25,
+            },
+            id="an attempt with an answer",
+        ),
+        pytest.param(
+            lost(replace(FINE, target="a.com:80"), body=b"data: {"),
+            {"kind": "cut", "status": 200, "body": "data: {", "delay_s": 0.2},
+            id="an attempt whose answer was none",
+        ),
+        pytest.param(lost(replace(FAILED, failure="per-try-timeout")), {"kind": "hang"}, id="a timeout"),
+        pytest.param(
+            lost(replace(FAILED, failure="connect-timeout")),
+            {"kind": "connect-failure", "delay_s": 0.25},
+            id="no connection",
+        ),
+    ],
+)
+def test_export(flow: http.HTTPFlow, data: dict[str, Any]) -> None:
+    """What has failed, as data that is a fault, at the place where it was."""
+    exported = fault_data(flow)
+
+    headers = exported.get("headers", {})
+    assert KEY.value not in json.dumps(exported)
+    headers.pop("content-type", None)
+    assert {name: value for name, value in exported.items() if value != {}} == {"place": "a.com:80", **data}
+    del exported["place"]
+    fault_of(exported)
+
+
+@pytest.mark.parametrize(
+    ("flow", "sentence"),
+    [
+        (tflow.tflow(), "this flow is not managed"),
+        (managed(), "nothing failed in this flow"),
+        (managed(ended(Attempted("a.com:80", None, "no healthy endpoint", 0.0))), "no provider was asked"),
+        (lost(replace(FAILED, failure="overflow", result="overflow")), "this attempt was not lost to its"),
+    ],
+    ids=["unmanaged", "fine", "not asked", "ours"],
+)
+def test_export_of_what_is_no_failure(flow: http.HTTPFlow, sentence: str) -> None:
+    """It is said why there is nothing."""
+    with pytest.raises(BadActionError, match=sentence):
+        fault_data(flow)
+
+
+def test_what_is_exported_can_be_injected(tmp_path: Path) -> None:
+    """At the same place, or at another one."""
+    file = tmp_path / "fault.json"
+
+    def scene(typed: Typed) -> None:
+        typed.call("llm.export", lost(REFUSED, body=b"no"), str(file))
+        typed.run(f"llm.fault -f {file}")
+        typed.run(f"llm.fault b.com -f {file}")
+        assert typed.said == [
+            "fault 1 at a.com:80: status 503 after 0.25 s",
+            "fault 2 at b.com: status 503 after 0.25 s",
+        ]
+        with pytest.raises(exceptions.CommandError, match="cannot be written"):
+            typed.call("llm.export", lost(REFUSED), str(tmp_path / "no" / "folder"))
+
+    typing(scene)

@@ -1,0 +1,279 @@
+"""`llm-fallback run`: a command behind a proxy of its own, and the front end by itself."""
+
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.answers import good
+from tests.support.background import Background
+from tests.support.certificates import Authority
+from tests.support.commands import run, running
+from tests.support.mesh import Host, write_mesh
+from tests.support.provider import Provider, respond
+from tests.support.proxy import Setting
+from tests.support.secret import Secret, leaks
+
+KEY = Secret("the provider's key", "sk-provider-7c40e1b2a95d")
+CLIENT_KEY = Secret("the client's key", "sk-client-93ab05d61e7f")
+NO_REQUEST = "llm-fallback: no request came to a managed host\n"
+CURL = ["curl", "--disable", "--silent", "--show-error", "--max-time", "30"]
+HTTPX = "import sys, httpx; print(httpx.get(sys.argv[1], timeout=30).text, end='')"
+OPENAI = """\
+import sys, openai
+client = openai.OpenAI(base_url=f"{sys.argv[1]}/v1", api_key=sys.argv[2], max_retries=0)
+said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+print(said.choices[0].message.content, end="")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A configuration of two hosts, the first of which falls back to the second."""
+
+    setting: Setting
+    config: Path
+    primary: Provider
+    fallback: Provider
+
+    @property
+    def options(self) -> list[str]:
+        """What every run is given."""
+        return ["-f", str(self.config), "--set", f"confdir={self.setting.confdir}"]
+
+
+@pytest.fixture(name="stage")
+def on_stage(
+    background: Background, authority: Authority, setting: Setting, tmp_path: Path
+) -> Iterator[Stage]:
+    """Both answer."""
+    primary = Provider(respond(200, b"the primary"), authority.issue("primary.test"))
+    fallback = Provider(respond(200, b"the fallback"), authority.issue("fallback.test"))
+    with ExitStack() as stack:
+        for each in (primary, fallback):
+            stack.enter_context(background.serving(each))
+        config = write_mesh(
+            tmp_path / "mesh",
+            Host(name="primary.test", port=primary.port, key="${KEY}", threshold=1, fallback="fallback.test"),
+            Host(name="fallback.test", port=fallback.port),
+        )
+        setting = Setting(setting.confdir, setting.ca_bundle, {"KEY": KEY.value})
+        yield Stage(setting, config, primary, fallback)
+
+
+needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(CURL, id="curl", marks=needs_curl),
+        pytest.param([sys.executable, "-c", HTTPX], id="httpx"),
+    ],
+)
+def test_clients(stage: Stage, tmp_path: Path, client: list[str], scheme: str) -> None:
+    """Need no setting of their own; what they print is all that is printed."""
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *client, f"{scheme}://primary.test/")
+
+    assert (done.stdout, done.stderr, done.returncode) == ("the primary", "llm-fallback: 1 request\n", 0)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_sdk(stage: Stage, tmp_path: Path, scheme: str) -> None:
+    """With a key that the provider does not see."""
+    stage.primary.behaviour = good("said by the model")
+    sdk = [sys.executable, "-c", OPENAI, f"{scheme}://primary.test", CLIENT_KEY.value]
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *sdk)
+
+    assert (done.stdout, done.returncode) == ("said by the model", 0)
+    assert KEY.is_bearer_of(stage.primary.requests[0])
+
+
+@needs_curl
+def test_a_fallback_is_told_of(stage: Stage, tmp_path: Path) -> None:
+    """In one line at the end, beside the output."""
+    stage.primary.behaviour = respond(500, b"oh")
+    url = "http://primary.test/"
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *CURL, url, url)
+
+    assert done.stdout == "ohthe fallback"
+    assert done.stderr == (
+        "llm-fallback: 2 requests, 1 fell back to fallback.test:80, 1 failed, primary.test:80 was ejected\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        pytest.param(["sh", "-c", "exit 0"], 0, id="success"),
+        pytest.param(["sh", "-c", "exit 7"], 7, id="failure"),
+        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="a-signal"),
+        pytest.param(["sh", "-c", "kill -KILL $$"], 137, id="the-hardest-signal"),
+    ],
+)
+def test_status(stage: Stage, tmp_path: Path, command: list[str], status: int) -> None:
+    """The command's."""
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *command)
+
+    assert (done.returncode, done.stderr) == (status, NO_REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "reason"),
+    [("no-such-command", 127, "No such file or directory"), ("./a-file", 126, "Permission denied")],
+)
+def test_what_cannot_be_run(stage: Stage, tmp_path: Path, command: str, status: int, reason: str) -> None:
+    """As a shell has it."""
+    (tmp_path / "a-file").touch(0o600)
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", command)
+
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr == f"llm-fallback: {command} cannot be run ({reason})\n"
+
+
+def test_streams_and_arguments(stage: Stage, tmp_path: Path) -> None:
+    """Are the command's own, even those that look like ours."""
+    command = ["sh", "-c", 'cat; echo "$@"; echo aside >&2', "sh", "-f", "--", "--web"]
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "-q", "--", *command, stdin="in\n")
+
+    assert (done.stdout, done.stderr, done.returncode) == ("in\n-f -- --web\n", "aside\n", 0)
+
+
+def test_nothing_is_left(stage: Stage, tmp_path: Path) -> None:
+    """The file of authorities is there for the command, and no longer."""
+    command = ["sh", "-c", 'grep -c BEGIN "$SSL_CERT_FILE"; echo "$SSL_CERT_FILE"']
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *command)
+
+    count, file = done.stdout.split()
+    assert int(count) > 2
+    assert Path(file).is_relative_to(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["mesh"]
+
+
+@needs_curl
+def test_the_log(stage: Stage, tmp_path: Path) -> None:
+    """Is shown on demand, beside the output; no key is in it."""
+    command = [*CURL, "--header", f"Authorization: Bearer {CLIENT_KEY.value}", "https://primary.test/"]
+
+    done = run(stage.setting, tmp_path, "run", "--verbose", *stage.options, "--", *command)
+
+    assert done.stdout == "the primary"
+    assert re.search(r"^GET primary\.test .* \| 200 in \d+ ms$", done.stderr, re.MULTILINE)
+    assert KEY.is_bearer_of(stage.primary.requests[0])
+    said = {"output": done.stdout.encode(), "log": done.stderr.encode()}
+    assert leaks(said, [KEY, CLIENT_KEY]) == []
+
+
+@needs_curl
+def test_what_is_not_managed_is_not_read(
+    stage: Stage, background: Background, authority: Authority, tmp_path: Path
+) -> None:
+    """It goes through the proxy with its own certificate, so mitmproxy's authority need not be trusted."""
+    other = Provider(respond(200, b"another"), authority.issue("localhost"))
+    trusting = ["--noproxy", "", "--cacert", str(stage.setting.ca_bundle), "--write-out", " %{proxy_used}"]
+    curl = [*CURL, *trusting, "--verbose"]
+    with background.serving(other):
+        command = [*curl, f"https://localhost:{other.port}/"]
+        done = run(stage.setting, tmp_path, "run", *stage.options, "--", *command)
+
+    assert done.stdout.startswith("another"), done.stderr
+    assert f"CONNECT localhost:{other.port}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param([], id="alone"), pytest.param(["--", "echo"], id="command")]
+)
+def test_a_bad_configuration(setting: Setting, tmp_path: Path, command: list[str]) -> None:
+    """Is what is said, and nothing runs."""
+    (tmp_path / "mesh.yaml").write_text("apiVersion: v1\nkind: [oops\n")
+    options = ["-f", "mesh.yaml", "--listen", "127.0.0.1:0", "--set", f"confdir={setting.confdir}"]
+
+    done = run(setting, tmp_path, "run", *options, *command)
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert re.search(r"mesh\.yaml:\d: not valid YAML: ", said)
+    assert "Traceback" not in said
+    assert not command or (
+        done.stdout == "" and done.stderr.endswith("llm-fallback: the proxy did not start\n")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--console", "--", "cat"], "--console needs the terminal", id="two-for-a-terminal"),
+        pytest.param(["--console", "--web"], "not allowed with", id="two-front-ends"),
+        pytest.param(["-f", "-", "--", "cat"], "-f: - cannot be read again", id="standard-input"),
+        pytest.param(["-f", "a,b"], "-f: a,b cannot be read again", id="a-comma"),
+        pytest.param(["--listen", "8080"], "'8080' is not an address; write", id="no-host"),
+        pytest.param(["--listen", "127.0.0.1:65536"], "is not an address; write", id="no-port"),
+    ],
+)
+def test_bad_usage(setting: Setting, tmp_path: Path, arguments: list[str], said: str) -> None:
+    """Status 2, and one sentence."""
+    done = run(setting, tmp_path, "run", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--listen", "--admin"])
+def test_a_taken_port(stage: Stage, tmp_path: Path, option: str) -> None:
+    """That of the proxy ends it, that of the admin page does not."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run(stage.setting, tmp_path, "run", *stage.options, option, address, "--", "echo", "run")
+
+    is_of_proxy = option == "--listen"
+    assert (done.returncode, done.stdout) == ((1, "") if is_of_proxy else (0, "run\n"))
+    assert ("failed to listen on" in done.stderr) == is_of_proxy
+
+
+@pytest.mark.parametrize(
+    "front_end", [[], ["--web", "--set", "web_open_browser=false", "--set", "web_port=0"]]
+)
+def test_alone(stage: Stage, tmp_path: Path, front_end: list[str]) -> None:
+    """It is the front end itself, on loopback, which ends as that does."""
+    with running(
+        stage.setting,
+        tmp_path,
+        "run",
+        *front_end,
+        *stage.options,
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "off",
+    ) as process:
+        lines = process.lines_to(" listening at 127.0.0.1:")
+        process.process.terminate()
+        status, rest, err = process.end()
+
+    assert any("managing primary.test, fallback.test" in line for line in lines)
+    assert (status, err) == (0, "")
+    assert "admin page" not in rest
+
+
+@needs_curl
+def test_mitmweb_around_a_command(stage: Stage, tmp_path: Path) -> None:
+    """Its page is named, and everything can be seen there; what came of the requests is told as always."""
+    web = ["--web", "--set", "web_open_browser=false", "--set", "web_port=0"]
+
+    done = run(stage.setting, tmp_path, "run", *web, *stage.options, "--", *CURL, "https://primary.test/")
+
+    page, end = done.stderr.splitlines()
+    assert re.fullmatch(r"llm-fallback: mitmweb is at http://127\.0\.0\.1:\d+/\?token=\w+", page)
+    assert (done.stdout, end) == ("the primary", "llm-fallback: 1 request")

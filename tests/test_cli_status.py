@@ -1,0 +1,173 @@
+"""`llm-fallback status`, as its user sees it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_fallback import overview
+from llm_fallback.cli import main
+from tests.support.admin import Admin, announce, serving, state
+
+
+@pytest.fixture
+def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
+    """A proxy that runs, behind an environment that names another."""
+    made = Admin({"/api/state": (200, state())})
+    with serving(made):
+        announce(tmp_path, monkeypatch, made.address)
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        yield made
+
+
+def test_the_table(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who is in rotation, who is not and why; it is asked for directly, and without colours."""
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"127.0.0.1:8080, up 5 min, http://{admin.address}",
+        "",
+        "TARGET    ENDPOINT      STATE                     RETURNS  REQUESTS  FAILURES",
+        "a.com:80  10.0.0.1:443  ejected: consecutive 5xx  in 8 s         12         3",
+        "          10.0.0.2:443  in rotation",
+        "b.com:80  -             no endpoint                               0         0",
+    ]
+    assert [(asked.path, asked.token) for asked in admin.asked] == [("/api/state", None)]
+
+
+def test_what_a_person_has_set(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the latest fallbacks; what a provider put into a text does not reach the terminal as it is."""
+    decisions = [
+        {"text": "chat -> a.com:80 | 200", "status": 200, "instead_of": None},
+        {"text": "chat -> b.com:80 instead of a.com:80 \x1b[31m", "status": 200, "instead_of": "a.com:80"},
+        {"text": "chat -> c.com:80 after 503", "status": None, "instead_of": None, "rescue": {"reasons": []}},
+    ]
+    admin.answers["/api/state"] = (
+        200,
+        state(
+            pins=[{"host": "a.com", "target": "b.com:80"}],
+            faults=[{"id": 3, "place": "a.com:80", "text": "reset, 2 left"}],
+            decisions=decisions,
+            configuration={"is_current": False},
+        ),
+    )
+
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "the last edit of its configuration has errors and is not in force"
+    assert lines[-7:] == [
+        "",
+        "pinned   a.com to b.com:80",
+        "fault 3  a.com:80: reset, 2 left",
+        "",
+        "LATEST FALLBACKS",
+        "200  chat -> b.com:80 instead of a.com:80 \\x1b[31m",
+        "no answer  chat -> c.com:80 after 503",
+    ]
+
+
+def test_json_is_the_state_itself(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the API tells it."""
+    assert main(["status", "-o", "json", "--admin", admin.address]) == 0
+    assert json.loads(capsys.readouterr().out) == state()
+
+
+def test_watching_goes_on_until_the_proxy_is_gone(
+    admin: Admin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal, one after the other."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            admin.answers["/api/state"] = (500, "no")
+
+    monkeypatch.setattr("llm_fallback.cli.status.time.sleep", wait)
+
+    assert main(["status", "--watch", "-o", "json"]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == [state()] * 2
+    assert waits == [1.0, 1.0]
+    assert err == f"the proxy at {admin.address} answers 500 to /api/state\n"
+
+
+def test_a_terminal_is_redrawn_in_colours(
+    admin: Admin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless NO_COLOR is set."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main(["status"])
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["status"])
+    plain = capsys.readouterr().out
+
+    assert "\x1b[31mejected: consecutive 5xx" in coloured
+    assert "\x1b[32min rotation" in coloured
+    assert "\x1b" not in plain
+    assert len(admin.asked) == 2
+
+
+def test_interrupted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends it as it ends others."""
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm_fallback.cli.status.time.sleep", interrupt)
+    assert main(["status", "--watch"]) == 130
+    assert len(admin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [((200, "no json"), "answers no JSON to /api/state"), ((403, {"error": "not you"}), "not you")],
+)
+def test_answers_that_are_none(
+    admin: Admin, capsys: pytest.CaptureFixture[str], answer: tuple[int, object], said: str
+) -> None:
+    """One sentence, and status 1."""
+    admin.answers["/api/state"] = answer
+
+    assert main(["status"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+
+
+def test_nobody_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None that is known, one that does not answer, and too many to choose from."""
+    announce(tmp_path, monkeypatch)
+    assert main(["status"]) == 1
+    announce(tmp_path, monkeypatch, "127.0.0.1:1")
+    assert main(["status"]) == 1
+    announce(tmp_path, monkeypatch, "127.0.0.1:1", "127.0.0.1:2")
+    assert main(["status"]) == 1
+
+    assert capsys.readouterr().err.splitlines() == [
+        "no proxy of this account is running with an admin page",
+        "the proxy at 127.0.0.1:1 does not answer",
+        "2 proxies are running; say which one by its admin page: 127.0.0.1:1, 127.0.0.1:2",
+    ]
+
+
+def test_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """Is status 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "-o", "yaml"])
+    assert ended.value.code == 2
+    assert "yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0 s"), (8.4, "8 s"), (119, "119 s"), (300, "5 min"), (7500, "2 h 5 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    """As people say them."""
+    assert overview.duration(seconds) == text
