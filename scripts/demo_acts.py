@@ -179,7 +179,7 @@ async def keep_running(stage: Stage, work: Path) -> None:
     """Print how to use what runs, and wait for Ctrl-C or for the proxy's end."""
     stage.terminal.heading("It keeps running, until Ctrl-C.")
     stage.terminal.quote("proxy", stage.proxy.url, "0")
-    stage.terminal.quote("admin page", stage.proxy.admin_url, "0")
+    stage.terminal.quote("admin", stage.proxy.admin_url, "0")
     stage.terminal.quote("mitmweb", stage.proxy.web_url or "", "0")
     stage.terminal.quote(
         "CA file", f"{work / 'mitmproxy' / 'mitmproxy-ca-cert.pem'}  (for clients that use https)", "0"

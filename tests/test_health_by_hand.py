@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from llm_fallback.admin.clusters import as_text
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.health import Health
 from llm_fallback.metrics import Metrics
 from llm_fallback.outlier import Endpoint, Outcome, OutlierPolicy
+from llm_fallback.status import EndpointStatus, TargetStatus
 
 POLICY = OutlierPolicy(consecutive_5xx=2, interval_s=1.0, base_ejection_s=10.0, max_ejection_percent=50)
 A1, A2, A3 = (Endpoint(f"10.0.0.{n}", 443) for n in (1, 2, 3))
@@ -187,6 +189,13 @@ def test_it_survives_a_reload_in_which_its_target_stays() -> None:
     assert out(health) == [A1, A2]
     health.adopt([A, B], now=2.0)
     assert out(health, B) == []
+
+
+def test_the_clusters_page_says_so_in_envoys_words() -> None:
+    """What a control plane has taken out has failed EDS health, and no outlier check."""
+    found = as_text(Metrics(), [TargetStatus(B, (EndpointStatus(A1, by_hand_until=math.inf),))])
+
+    assert "outbound|80||b.com::10.0.0.1:443::health_flags::/failed_eds_health\n" in found
 
 
 def test_the_metrics_count_it_as_nothing_of_envoys() -> None:

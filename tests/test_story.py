@@ -119,6 +119,7 @@ def test_as_data() -> None:
         "id": "1f",
         "at": 1800000000.5,
         "method": "POST",
+        "scheme": "http",
         "host": "asm-llm-provider-test.com",
         "path": "/v1/chat?key=[redacted]",
         "route": "fallback-route",

@@ -68,6 +68,7 @@ def as_data(event: Handled) -> dict[str, Any]:
         "id": event.id,
         "at": received.at_s if received else None,
         "method": event.method,
+        "scheme": received.scheme if received else None,
         "host": event.host,
         "path": received.path if received else None,
         "route": event.route,

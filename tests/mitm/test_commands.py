@@ -1,30 +1,24 @@
 """The commands as they are typed, and what flows tell them."""
 
 import asyncio
-import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mitmproxy import exceptions, http, types
-from mitmproxy.test import taddons, tflow, tutils
+from mitmproxy import exceptions, types
+from mitmproxy.test import taddons, tflow
 
-from llm_fallback import story
 from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
-from llm_fallback.events import Acted, Attempted, Event, Handled, Received
-from llm_fallback.mitm import attempts, carriage
-from llm_fallback.mitm.captured import fault_data, request_of
+from llm_fallback.events import Acted, Event
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.outlier import Endpoint
-from llm_fallback.overrides import BadActionError, fault_of
 from llm_fallback.upstream.actions import Actions
 from llm_fallback.upstream.engine import Engine
-from tests.support.secret import Secret
+from tests.mitm.captured_flows import FAILED, REFUSED, lost, managed
 
 # mitmproxy calls pyparsing by names that newer versions deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*use:DeprecationWarning:(mitmproxy|pyparsing)")
@@ -35,19 +29,6 @@ RULE = Route("chat", "vs.yaml:8 VirtualService/vs", (RouteDestination(Destinatio
 SNAPSHOT = Snapshot(
     {each.host: Service(each.host, {(80, None): each}) for each in (A, B)},
     {"a.com": VirtualHost("vs", (RULE,))},
-)
-KEY = Secret("the provider's key", "sk-8f1d6a90c2b7")
-CALLED = Handled(
-    "POST",
-    "a.com",
-    "chat",
-    "a.com:80",
-    None,
-    (Attempted("a.com:80", "10.0.0.1:443", "200", 0.2, 200),),
-    200,
-    (),
-    0.3,
-    received=Received(1.0, "http", "/v1/chat/completions?a=b", 20, model="asked-for"),
 )
 
 
@@ -106,47 +87,6 @@ def refused(typed: Typed, line: str) -> str:
     with pytest.raises(exceptions.CommandError) as problem:
         typed.run(line)
     return str(problem.value)
-
-
-def managed(event: Handled = CALLED, *, status: int | None = 200, body: bytes = b"{}") -> http.HTTPFlow:
-    """A flow as it is when its request has been handled: it shows what was sent."""
-    request = tutils.treq(
-        host="10.0.0.1",
-        port=443,
-        path=b"/compatible-mode/v1/chat/completions",
-        method=b"POST",
-        content=b'{"model": "set", "messages": []}',
-        headers=http.Headers(
-            [(b"Host", b"a.com"), (b"Authorization", b"Bearer [redacted]"), (b"x-envoy-attempt-count", b"1")]
-        ),
-    )
-    flow = tflow.tflow(req=request)
-    flow.metadata[carriage.METADATA] = story.as_data(event)
-    if status is not None:
-        fields = [(b"content-type", b"application/json"), (b"set-cookie", KEY.value.encode())]
-        flow.response = tutils.tresp(status_code=status, content=body, headers=http.Headers(fields))
-    return flow
-
-
-def lost(
-    attempt: Attempted, *, body: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> http.HTTPFlow:
-    """The flow of a failed attempt."""
-    flow = tflow.tflow()
-    flow.metadata[attempts.METADATA] = {"of": "another", **story.attempt_as_data(attempt)}
-    if attempt.status:
-        flow.response = tutils.tresp(status_code=attempt.status, content=body, headers=http.Headers(headers))
-    return flow
-
-
-def ended(*made: Attempted, status: int = 200, flags: tuple[str, ...] = ()) -> Handled:
-    """A request with these attempts."""
-    return replace(CALLED, attempts=made, status=status, flags=flags)
-
-
-FAILED = Attempted("a.com:80", "10.0.0.1:443", "reset (reset before the response)", 0.25, failure="reset")
-REFUSED = Attempted("a.com:80", "10.0.0.1:443", "503", 0.25, 503)
-FINE = Attempted("b.com:80", "b.com:443", "200", 0.2, 200)
 
 
 def test_actions_are_typed() -> None:
@@ -241,16 +181,6 @@ def test_every_command_has_a_help_text() -> None:
     typing(scene)
 
 
-def test_explain_asks_for_what_the_client_asked_for() -> None:
-    """The flow itself shows what was sent to the provider."""
-    request = request_of(managed())
-
-    assert (request.method, request.host, request.port) == ("POST", "a.com", 80)
-    assert request.path == "/v1/chat/completions?a=b"
-    assert json.loads(request.body)["model"] == "asked-for"
-    assert [name.lower() for name, _ in request.headers] == ["host", "authorization"]
-
-
 def test_explain() -> None:
     """With the health of now, and with the pin that is in force."""
 
@@ -277,81 +207,6 @@ def test_explain_needs_the_clients_own_flow() -> None:
         assert "not managed" in "".join(typed.call("llm.explain", tflow.tflow()))
 
     typing(scene)
-
-
-@pytest.mark.parametrize(
-    ("flow", "data"),
-    [
-        pytest.param(
-            managed(ended(REFUSED, status=503), status=503, body=b'{"error": 1}'),
-            {"kind": "status", "status": 503, "body": '{"error": 1}', "delay_s": 0.25},
-            id="an answer that the client got",
-        ),
-        pytest.param(
-            managed(ended(replace(FINE, target="a.com:80"), flags=("UC",)), body=b"data: {"),
-            {"kind": "cut", "status": 200, "body": "data: {", "delay_s": 0.2},
-            id="an answer that was cut",
-        ),
-        pytest.param(
-            managed(ended(REFUSED, FINE), body=b"{}"),
-            {"kind": "status", "status": 503, "delay_s": 0.25},
-            id="of a rescued request, the attempt that failed",
-        ),
-        pytest.param(
-            managed(ended(FAILED, status=503), status=503),
-            {"kind": "reset", "delay_s": 0.25},
-            id="no answer",
-        ),
-        pytest.param(
-            lost(REFUSED, body=b"\xff", headers=((b"retry-after", b"9"), (b"x-api-key", KEY.value.encode()))),
-            {
-                "kind": "status",
-                "status": 503,
-                "headers": {"retry-after": "9"},
-                "body_base64": "/w==",
-                "delay_s": 0.25,
-            },
-            id="an attempt with an answer",
-        ),
-        pytest.param(
-            lost(replace(FINE, target="a.com:80"), body=b"data: {"),
-            {"kind": "cut", "status": 200, "body": "data: {", "delay_s": 0.2},
-            id="an attempt whose answer was none",
-        ),
-        pytest.param(lost(replace(FAILED, failure="per-try-timeout")), {"kind": "hang"}, id="a timeout"),
-        pytest.param(
-            lost(replace(FAILED, failure="connect-timeout")),
-            {"kind": "connect-failure", "delay_s": 0.25},
-            id="no connection",
-        ),
-    ],
-)
-def test_export(flow: http.HTTPFlow, data: dict[str, Any]) -> None:
-    """What has failed, as data that is a fault, at the place where it was."""
-    exported = fault_data(flow)
-
-    headers = exported.get("headers", {})
-    assert KEY.value not in json.dumps(exported)
-    headers.pop("content-type", None)
-    assert {name: value for name, value in exported.items() if value != {}} == {"place": "a.com:80", **data}
-    del exported["place"]
-    fault_of(exported)
-
-
-@pytest.mark.parametrize(
-    ("flow", "sentence"),
-    [
-        (tflow.tflow(), "this flow is not managed"),
-        (managed(), "nothing failed in this flow"),
-        (managed(ended(Attempted("a.com:80", None, "no healthy endpoint", 0.0))), "no provider was asked"),
-        (lost(replace(FAILED, failure="overflow", result="overflow")), "this attempt was not lost to its"),
-    ],
-    ids=["unmanaged", "fine", "not asked", "ours"],
-)
-def test_export_of_what_is_no_failure(flow: http.HTTPFlow, sentence: str) -> None:
-    """It is said why there is nothing."""
-    with pytest.raises(BadActionError, match=sentence):
-        fault_data(flow)
 
 
 def test_what_is_exported_can_be_injected(tmp_path: Path) -> None:

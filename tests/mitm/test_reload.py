@@ -22,11 +22,12 @@ class Stage:
 
     folder: Path
     adopted: list[Snapshot] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     defect: Exception | None = None
     time: float = 0.0
 
     def __post_init__(self) -> None:
-        self.reloader = Reloader(adopt=self.adopt, wall_clock=self.clock)
+        self.reloader = Reloader(adopt=self.adopt, refused=self.refused.append, wall_clock=self.clock)
         self.sources = Sources((self.write("first.test"),))
 
     @property

@@ -51,6 +51,7 @@ class Setting:
         ours = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         trusted = {"SSL_CERT_FILE": str(self.ca_bundle)}
         said = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
+        said["LLM_FALLBACK_RUNTIME_DIR"] = str(self.confdir / "runtime")
         return {**ours, **trusted, **said, **self.environment}
 
     def run_to_end(self, config: Path | str | None, *options: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from llm_fallback.events import Acted, Returned
 from llm_fallback.telemetry import BadTelemetryError, Reporters
+from tests.telemetry.collector import with_collector
 from tests.telemetry.events import AT, SAVED, ejected
 
 RETURNED = Returned("a.com", 80, "10.0.0.1:443", 1.0)
@@ -101,27 +101,6 @@ def test_what_is_not_wanted_is_not_loaded() -> None:
 
     assert python(f"{load}; {count}").stdout == "0\n"
     assert int(python(f"{load}.otel; {count}").stdout) > 0
-
-
-def with_collector(
-    handler: Callable[[web.Request], Awaitable[web.Response]], scenario: Callable[[str], None]
-) -> None:
-    """Play the scenario in a thread of its own, with the address of a collector."""
-
-    async def play() -> None:
-        app = web.Application()
-        app.router.add_post("/{path:.*}", handler)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        try:
-            await asyncio.to_thread(scenario, f"http://{host}:{port}")
-        finally:
-            await runner.cleanup()
-
-    asyncio.run(play())
 
 
 def test_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:

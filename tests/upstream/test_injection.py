@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llm_fallback.config.rescue import RescuePolicy
+from llm_fallback.config.rescue import Hedging, RescuePolicy
 from llm_fallback.events import Ejected
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.overrides import Fault, FaultKind, Place, fault_of
@@ -15,7 +16,7 @@ from llm_fallback.upstream.attempts import Answered, Attempts, Limits
 from tests.upstream.attempting import ALONE, CHAT, Result, outcome, retries
 from tests.upstream.exchanging import POST, Story, request, rule, to
 from tests.upstream.exchanging import play as exchanges
-from tests.upstream.rescuing import ALL, GOOD, STREAM
+from tests.upstream.rescuing import ALL, GOOD, STREAM, policy
 from tests.upstream.virtual_time import run
 from tests.upstream.world import EJECTS, Reply, World, target
 
@@ -97,7 +98,7 @@ def test_outlier_detection_and_the_fallback_see_it(data: dict[str, Any]) -> None
     assert story.events[0].attempts[0].result.endswith("(injected)")
 
 
-@pytest.mark.parametrize("data", KINDS, ids=lambda data: data["kind"])
+@pytest.mark.parametrize("data", [*KINDS, {"kind": "cut"}], ids=lambda data: data["kind"])
 def test_a_rescue_goes_on(data: dict[str, Any]) -> None:
     """The client gets the answer of the next target."""
     story = play(data, GOOD[False], rescue=RescuePolicy("rescue", "policy.yaml:1", ALL))
@@ -190,6 +191,14 @@ def test_a_cut_answer_as_it_was_captured() -> None:
     assert story.bodies == [b"data: {}\n\n"]
     assert (story.header("content-length"), story.header("x-a")) == (None, "b")
     assert story.header("content-type") == "text/event-stream"
+
+
+def test_who_is_given_up_was_struck_all_the_same() -> None:
+    """A hedge has the answer, while the first attempt hangs."""
+    hedged = replace(policy(), hedging=Hedging(delay_s=1.0))
+    story = play({"kind": "hang"}, GOOD[False], rescue=hedged)
+
+    assert [made.result for made in story.events[0].attempts] == ["cancelled (injected)", "200"]
 
 
 def test_who_is_not_meant_is_not_struck() -> None:

@@ -68,7 +68,7 @@ def _cluster(metrics: Metrics, status: TargetStatus) -> dict[str, Any]:
 
 
 def _host(metrics: Metrics, target: Target, endpoint: EndpointStatus) -> dict[str, Any]:
-    health: dict[str, Any] = {"eds_health_status": "UNHEALTHY" if endpoint.held_until else "HEALTHY"}
+    health: dict[str, Any] = {"eds_health_status": "UNHEALTHY" if _is_taken_out(endpoint) else "HEALTHY"}
     if endpoint.is_ejected:
         health["failed_outlier_check"] = True
     stats = _stats(metrics, target, endpoint)
@@ -121,8 +121,12 @@ def _flags(endpoint: EndpointStatus) -> Iterator[str]:
     """Envoy's words for why an endpoint is out of rotation."""
     if endpoint.is_ejected:
         yield "failed_outlier_check"
-    if endpoint.held_until is not None:
-        yield "failed_eds_health"  # whoever runs it says so
+    if _is_taken_out(endpoint):
+        yield "failed_eds_health"  # whoever runs it, or the proxy, says so
+
+
+def _is_taken_out(endpoint: EndpointStatus) -> bool:
+    return endpoint.held_until is not None or endpoint.by_hand_until is not None
 
 
 def _limits(target: Target) -> dict[str, int]:

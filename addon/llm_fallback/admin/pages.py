@@ -29,13 +29,13 @@ async def all_stats(shown: Shown, request: web.Request) -> web.Response:
         matches = compile_regex(request.query.get("filter", "")).search
     except re2.error:
         return text("filter: not a regex in RE2's syntax\n", status=400)
-    found = stats(shown.metrics, shown.status())
+    found = stats(shown.metrics, shown.status(), shown.configuration())
     return text(stats_text(found, matches=matches, used_only="usedonly" in request.query))
 
 
 async def for_prometheus(shown: Shown, _: web.Request) -> web.Response:
     """Metrics for Prometheus."""
-    found = list(stats(shown.metrics, shown.status()))
+    found = list(stats(shown.metrics, shown.status(), shown.configuration()))
     body = await asyncio.to_thread(prometheus, found)  # many hosts take some time, which is the proxy's
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 

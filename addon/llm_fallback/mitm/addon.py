@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import random
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
+from mitmproxy.log import ALERT
 
 from llm_fallback import story
 from llm_fallback.admin import Shown
@@ -22,13 +24,14 @@ from llm_fallback.events import Acted, Ejected, Event, Handled, Returned
 from llm_fallback.history import History, Kind
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import attempts, flows, hangup, options, quotations, virtual_upstream
+from llm_fallback.mitm import attempts, contentviews, flows, hangup, options, quotations, virtual_upstream
 from llm_fallback.mitm.admin_page import AdminPage, PageActions
 from llm_fallback.mitm.attempts import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from llm_fallback.mitm.retention import Retention
+from llm_fallback.telemetry import BadTelemetryError, Reporters
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.engine import Engine
 
@@ -46,10 +49,11 @@ class LLMFallback:
         self._held: WeakKeyDictionary[http.HTTPFlow, flows.Held] = WeakKeyDictionary()
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=self._tell)
-        self._reloader = Reloader(adopt=self._adopt, wall_clock=time.time)
+        self._reloader = Reloader(adopt=self._adopt, refused=self._refused, wall_clock=time.time)
         self._actions = PageActions(self._engine, lambda: self._snapshot, self._reloader.demand)
         self._metrics = Metrics()
         self._history = History()
+        self._reporters = Reporters(time.time)
         self._page = AdminPage(self._shown())
         self.addons = [Commands(self._actions, self._engine, lambda: self._snapshot), self._page]
         self._tls_ended_here: WeakSet[Client] = WeakSet()
@@ -70,6 +74,7 @@ class LLMFallback:
         self._uninstall = [
             virtual_upstream.install(self),
             quotations.install(),
+            contentviews.install(),
             hangup.install(
                 master.event_loop, on_demand=self._reloader.demand, on_terminal_closed=master.shutdown
             ),
@@ -88,6 +93,7 @@ class LLMFallback:
                 self._retention.limit = options.megabytes("llm_view_mb", ctx.options.llm_view_mb)
             if "llm_admin" in updated:
                 self._page.show_at(options.address(ctx.options.llm_admin))
+            self._configure_reporters(updated)
             if updated & {"llm_config", "llm_workload"}:
                 self._configure(ctx.options.llm_config, ctx.options.llm_workload)
         except exceptions.OptionsError as error:
@@ -108,6 +114,7 @@ class LLMFallback:
         """Leave mitmproxy as it was, unless it ends."""
         self._reloader.stop()
         self._page.stop()
+        self._reporters.close()
         gc.unfreeze()
         if ctx.master.should_exit.is_set():
             # mitmproxy still serves clients: what is managed goes nowhere now, and never where they say.
@@ -177,6 +184,18 @@ class LLMFallback:
         """Load the mesh files of llm_config again, as saving one does; the log says what came of it."""
         self._reloader.demand()
 
+    def _configure_reporters(self, updated: set[str]) -> None:
+        try:
+            if "llm_access_log" in updated:
+                self._reporters.set_access_log(ctx.options.llm_access_log)
+            if "llm_ejection_log" in updated:
+                self._reporters.set_ejection_log(ctx.options.llm_ejection_log)
+            if "llm_otel" in updated:
+                is_on = options.is_true("llm_otel", ctx.options.llm_otel)
+                self._reporters.set_otel(os.environ if is_on else None)
+        except BadTelemetryError as error:
+            raise exceptions.OptionsError(str(error)) from None
+
     def _configure(self, places: str, workload: str) -> None:
         paths = tuple(Path(place.strip()).expanduser() for place in places.split(",") if place.strip())
         try:
@@ -187,6 +206,9 @@ class LLMFallback:
             self._reloader.switch_to(Sources(paths, labels))
         except BadConfigurationError as error:
             raise exceptions.OptionsError(str(error)) from None
+
+    def _refused(self, told: str) -> None:
+        self._history.note(Kind.RELOAD, told, self._engine.wall_clock())
 
     def _adopt(self, snapshot: Snapshot) -> None:
         self._engine.adopt(snapshot)
@@ -214,6 +236,7 @@ class LLMFallback:
 
     def _tell(self, event: Event) -> None:
         self._metrics.take(event)
+        self._reporters.take(event)
         self._history.take(event, self._engine.wall_clock())
         _log(event)
 
@@ -239,7 +262,7 @@ def _print(line: str) -> None:
     if dumper is None:
         logger.info(line)
     elif ctx.options.flow_detail > 0:
-        print(line, file=dumper.outfp, flush=True)  # noqa: T201 - as the dumper does
+        print(line, file=dumper.outfp, flush=True)
 
 
 def _log(event: Event) -> None:
@@ -251,7 +274,7 @@ def _log(event: Event) -> None:
         case Returned():
             logger.info(story.returned(event))
         case Acted():
-            logger.info(story.acted(event))
+            logger.log(ALERT, story.acted(event))  # mitmproxy shows it below the flows
         case _:
             assert_never(event)
 

@@ -32,6 +32,7 @@ from llm_fallback.upstream.answers import Head
 type _Fields = tuple[tuple[bytes, bytes], ...]
 
 _REDACTED = REDACTED.encode()
+_MIN_KEY_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -151,7 +152,7 @@ def show_request(
 def without_key(body: bytes, key: SecretStr | None) -> bytes:
     """A body to look at: without the provider's own key, which a provider may quote."""
     secret = key.get_secret_value().encode() if key else b""
-    return body.replace(secret, _REDACTED) if secret else body
+    return body.replace(secret, _REDACTED) if len(secret) >= _MIN_KEY_BYTES else body
 
 
 def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:

@@ -47,8 +47,8 @@ _OPTIONS = (
         "llm_view_mb",
         "512",
         (
-            "How many megabytes of flows mitmproxy and mitmweb keep in view: the oldest that are not marked go "
-            "first. 0: all of them."
+            "How many megabytes of flows mitmproxy and mitmweb keep in view: the oldest that are not marked "
+            "go first. 0: all of them."
         ),
     ),
     (
@@ -63,16 +63,16 @@ _OPTIONS = (
         "llm_ejection_log",
         "",
         (
-            "A file that gets a line of JSON for each ejection and return, as Envoy's outlier event log; - is "
-            "standard output."
+            "A file that gets a line of JSON for each ejection and return, as Envoy's outlier event log; - "
+            "is standard output."
         ),
     ),
     (
         "llm_otel",
         "false",
         (
-            "Whether spans and metrics go to an OpenTelemetry collector (true or false), as the OTEL_ variables "
-            "say; needs the extra `otel`."
+            "Whether spans and metrics go to an OpenTelemetry collector (true or false), as the OTEL_ "
+            "variables say; needs the extra `otel`."
         ),
     ),
 )

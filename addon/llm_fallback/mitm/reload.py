@@ -29,11 +29,21 @@ class _Reading:
 
 
 class Reloader:
-    """Loads configurations; `adopt` is given each good one, `wall_clock` gives seconds."""
+    """Loads configurations; `adopt` is given each good one, `wall_clock` gives seconds.
 
-    def __init__(self, *, adopt: Callable[[Snapshot], None], wall_clock: Callable[[], float]) -> None:
+    `refused` is told in a sentence when one replaces nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        adopt: Callable[[Snapshot], None],
+        refused: Callable[[str], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
         self.configuration = Configuration()
         self._adopt = adopt
+        self._refused = refused
         self._wall_clock = wall_clock
         self._digest = b""
         self._is_managing = False
@@ -127,7 +137,9 @@ class Reloader:
             # A file that was moved away, say: requests with keys in them would pass straight through.
             problem = "manages no host any more"
         if loaded.snapshot is None or problem:
-            logger.error("the configuration %s and is not replaced: the one before stays in force", problem)
+            told = f"the configuration {problem} and is not replaced: the one before stays in force"
+            logger.error(told)
+            self._refused(told)
             self.configuration = replace(self.configuration, findings=loaded.findings, is_current=False)
             return
         self._adopt(loaded.snapshot)

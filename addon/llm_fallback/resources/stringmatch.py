@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 import re2
 from pydantic import AfterValidator, Field, model_validator
 
-from llm_fallback.resources.base import Model
+from llm_fallback.resources.base import KeepsExpanded, Model
 
 _MAX_REGEX = 1024  # Istio's bound; Envoy's is on the size of the compiled program
 
@@ -38,7 +38,7 @@ def _reason(error: Exception) -> str:
     return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition(":")[0]
 
 
-Regex = Annotated[str, AfterValidator(_regex)]
+Regex = Annotated[str, AfterValidator(_regex), KeepsExpanded]
 """A regular expression in RE2's syntax, 1 to 1024 characters."""
 
 
@@ -47,8 +47,8 @@ class UriMatch(Model):
 
     SHORT_FOR = ("exact", "prefix")
 
-    exact: str | None = None
-    prefix: str | None = None
+    exact: Annotated[str, KeepsExpanded] | None = None
+    prefix: Annotated[str, KeepsExpanded] | None = None
     regex: Regex | None = None
 
     @model_validator(mode="after")
@@ -61,7 +61,7 @@ class UriMatch(Model):
 class StringMatch(UriMatch):
     """How a text compares; without a field, any text that is there."""
 
-    prefix: Annotated[str, Field(min_length=1)] | None = None
+    prefix: Annotated[str, Field(min_length=1), KeepsExpanded] | None = None
 
 
 def _regex_or_star(value: str) -> str:
@@ -71,4 +71,4 @@ def _regex_or_star(value: str) -> str:
 class PresenceMatch(StringMatch):
     """As a StringMatch, and the regex `*` asks for presence only."""
 
-    regex: Annotated[str, AfterValidator(_regex_or_star)] | None = None
+    regex: Annotated[str, AfterValidator(_regex_or_star), KeepsExpanded] | None = None

@@ -81,6 +81,8 @@ class Attempts:
         self.made: list[Attempted] = []
         self.flags: tuple[Flag, ...] = ()
         self.failure: Failure | None = None
+        self.mark = ""
+        """What is said of the attempt that is under way besides what comes of it."""
         self._is_out = is_out or self._is_ejected
         self._panic_threshold = 0 if is_out else target.panic_threshold
         self._proves = proves
@@ -194,7 +196,7 @@ class Attempts:
         self._monitors[endpoint] = self._shared.health.monitor(self._target, endpoint)
         self._watcher.attempting(outgoing, self._target, endpoint)
         struck = self._strike(endpoint) if self._shared.overrides.faults else None
-        mark = struck.mark if struck else ""
+        mark = self.mark = struck.mark if struck else ""
         begun = Attempted(
             str(self._target),
             str(endpoint),

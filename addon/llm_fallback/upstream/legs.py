@@ -122,7 +122,7 @@ class Leg:
         given_up = Attempted(
             str(self.target),
             str(self._endpoint),
-            "cancelled",
+            f"cancelled{self.attempts.mark}",
             took,
             began_s=self._attempt_began - self._limits.began_at,
             lost_after_s=took,
