@@ -33,8 +33,8 @@ from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.redaction import redact_query
 from llm_fallback.upstream.answers import Head
-from llm_fallback.upstream.attempts import Shared
 from llm_fallback.upstream.exchange import Exchange
+from llm_fallback.upstream.shared import Shared
 from tests.upstream import virtual_time
 from tests.upstream.world import EJECTS, Lowest, Reply, World, target
 

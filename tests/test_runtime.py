@@ -96,7 +96,9 @@ def test_an_id_that_another_process_has_now(environment: Mapping[str, str]) -> N
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", json.dumps({"pid": os.getpid(), "proxy": [1], "admin": "a"})]
+    "content",
+    ["", "{", "[]", "{}", json.dumps({"pid": os.getpid(), "proxy": [1], "admin": "a"})],
+    ids=["empty", "half", "a-list", "nothing", "no-addresses"],
 )
 def test_what_is_not_ours_is_ignored(content: str, environment: Mapping[str, str]) -> None:
     """Whatever it holds, and whatever it is called."""

@@ -112,9 +112,9 @@ REPORTED_HEADERS = frozenset({"traceparent", "tracestate", "user-agent", "x-forw
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer as the client got it: its size, and when its first byte was there since the request.
+    """The answer as the client got it: its size, and when it began, counted from the request.
 
-    `first_byte_s` is None where there was no body. `service_time_s` is what its provider took for the headers.
+    `first_byte_s` is None where there was no body. `service_time_s` is what the headers took their provider.
     """
 
     body_bytes: int = 0

@@ -126,6 +126,7 @@ def test_they_are_not_replayed(
         with Proxy(setting, config, "-C", str(saved), "-w", str(again)) as proxy:
             wait_until(proxy.requests, "the replayed request is in the log")
             proxy.wait_for_line(" 409 ")
-        assert [len(targets.primary.requests), len(targets.fallback.requests)] == [1, 2]  # a saved flow goes where it went
+        # A saved flow goes where it went.
+        assert [len(targets.primary.requests), len(targets.fallback.requests)] == [1, 2]
     replayed = [flow for flow in read_flows(again) if flow.is_replay]
     assert sorted(flow.response.status_code for flow in replayed if flow.response) == [200, 409]

@@ -93,10 +93,6 @@ BAD = {
     ),
     "duplicate-key": (rule("interval: 1s\n      interval: 2s"), r":16: .*duplicate key 'interval'"),
     "wrong-type": (ENTRY % "eighty", r":10: ServiceEntry/entry: spec\.ports\[0\]\.number: .*whole number"),
-    "duplicate-resource": (
-        f"{provider()}---\n{provider()}",
-        r":\d+: LLMProvider/provider: metadata\.name: .*already",
-    ),
 }
 
 

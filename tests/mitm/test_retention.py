@@ -15,6 +15,7 @@ def ended(number: int, marked: str = "") -> HTTPFlow:
     """A flow that is over, with a body of a megabyte."""
     flow = tflow.tflow(resp=True)
     flow.timestamp_created = number
+    assert flow.response
     flow.response.content = BODY
     flow.marked, flow.live = marked, False
     return flow

@@ -244,8 +244,9 @@ def test_what_is_said_of_an_exchange() -> None:
         "POST", "a.com", "chat", "a.com:80", None, event.attempts, 200, (), event.duration_s,
         "vs.yaml:8 VirtualService/vs", received=event.received, answer=event.answer,
     )  # fmt: skip
-    at_s = pytest.approx(story.world.wall_clock() - 0.5, abs=0.001)
-    assert event.received == Received(at_s, "http", "/chat", 2, "10.1.1.1:5000")
+    assert event.received
+    assert event.received.at_s == pytest.approx(story.world.wall_clock() - 0.5, abs=0.001)
+    assert event.received == Received(event.received.at_s, "http", "/chat", 2, "10.1.1.1:5000")
     assert event.answer.service_time_s == event.duration_s
 
 
