@@ -68,9 +68,10 @@ class Carriage:
 
     def ending(self) -> None:
         """Show the answer's body, or as much of its beginning as is kept."""
-        response = self._flow.response
-        if response and response.stream and self._exchange:
-            response.data.content = flows.without_key(self._exchange.record.beginning, self._key)
+        response, exchange = self._flow.response, self._exchange
+        self._exchange = None  # which knows us: together they would be kept until the collector comes
+        if response and response.stream and exchange:
+            response.data.content = flows.without_key(exchange.record.beginning, self._key)
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Show what is sent where."""

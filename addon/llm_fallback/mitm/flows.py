@@ -7,6 +7,7 @@ that no view, file or log that is made from the flow can hold them.
 import ipaddress
 import time
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +33,9 @@ from llm_fallback.upstream.answers import Head
 type _Fields = tuple[tuple[bytes, bytes], ...]
 
 _REDACTED = REDACTED.encode()
+_BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
+# Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
+# collector comes: the exchange, the flow, their bodies.
 _MIN_KEY_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
 
 
@@ -161,9 +165,10 @@ def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:
     has_length = any(name.lower() == "content-length" for name, _ in headers)
     if head.has_body and not has_length and flow.request.data.http_version == b"HTTP/1.1":
         headers = (*headers, ("transfer-encoding", "chunked"))
-    response = http.Response(
-        b"HTTP/1.1", head.status, head.reason.encode(), _headers(headers), None, None, time.time(), None
-    )
+    response = copy(_BLANK)
+    data = response.data = copy(_BLANK.data)
+    data.status_code, data.reason = head.status, head.reason.encode()
+    data.headers, data.timestamp_start = _headers(headers), time.time()
     response.stream = not head.is_local
     return response
 

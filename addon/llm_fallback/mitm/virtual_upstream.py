@@ -133,6 +133,9 @@ class _Run(commands.StartHook):
                 exchange.close()
             if upstream.is_waiting:  # or the layers above would remember the command for ever
                 await handler.server_event(_Arrived(upstream.mailbox, rest))
+            upstream.mailbox.blocking = (
+                False  # it knew its layer: both would be kept until the collector comes
+            )
 
 
 class VirtualUpstream(HttpConnection):
@@ -142,6 +145,7 @@ class VirtualUpstream(HttpConnection):
         self, context: Context, server: Server, http_layer: HttpLayer, flow: http.HTTPFlow, carrier: Carrier
     ) -> None:
         super().__init__(context, server)
+        context.layers.remove(self)  # it is the last, and nobody asks: both would be kept by each other
         self.mailbox = _Mailbox(self)
         self._server = server
         self._http_layer = http_layer
@@ -170,8 +174,9 @@ class VirtualUpstream(HttpConnection):
         return self._carrier.exchange(self._server)
 
     def end(self, handler: ConnectionHandler) -> None:
-        """The task is about to end."""
+        """The task is about to end, and nobody is to wait for anything any more."""
         handler.transports.pop(self._server, None)
+        self._task = None
 
     def apology(self) -> list[Piece]:
         """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""

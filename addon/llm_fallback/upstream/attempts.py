@@ -83,7 +83,7 @@ class Attempts:
         self.failure: Failure | None = None
         self.mark = ""
         """What is said of the attempt that is under way besides what comes of it."""
-        self._is_out = is_out or self._is_ejected
+        self._is_out = is_out
         self._panic_threshold = 0 if is_out else target.panic_threshold
         self._proves = proves
         self._shared = shared
@@ -176,7 +176,7 @@ class Attempts:
         numbers = count()
         return choose_endpoint(
             endpoints,
-            self._is_out,
+            self._is_out or self._is_ejected,
             lambda candidates: shared.balancer(target).pick(
                 candidates,
                 weight=lambda endpoint: shared.discovery.weight(target, endpoint),

@@ -95,6 +95,10 @@ class Dispatch:
         """Whether a rescue had nobody left to ask."""
         return self._rescue is not None and self._rescue.is_spent
 
+    def close(self) -> None:
+        """Let go of the attempts, which know whom to tell and would be kept with all that they hold."""
+        self._tries = self._rescue = None
+
     async def send(
         self, matched: Matched, routed: Routed, target: Target, *, is_pinned: bool = False
     ) -> Sent:

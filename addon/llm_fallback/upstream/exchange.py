@@ -278,6 +278,8 @@ class Exchange:
             self._answer,
             self._override,
         )
+        if self._dispatch:
+            self._dispatch.close()
         self._observer.handled(event)
         self._shared.on_event(event)
 
