@@ -99,7 +99,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to run mitmdump; `{config}` in a flag stands for the generated configuration."""
+    """A way to run mitmdump; in its flags `{config}` is the generated configuration, `{directory}` ours."""
 
     name: str
     about: str
@@ -182,7 +182,8 @@ def write_configuration(workspace: Workspace) -> Path:
 def running(contender: Contender, workspace: Workspace, statistics: Path | None = None) -> Iterator[Proxy]:
     """Run a contender, under a profiler if it is told where to leave its statistics."""
     config = write_configuration(workspace)
-    flags = [*shared_flags(workspace), *(flag.format(config=config) for flag in contender.flags)]
+    places = {"config": config, "directory": workspace.directory}
+    flags = [*shared_flags(workspace), *(flag.format(**places) for flag in contender.flags)]
     output = workspace.directory / f"{contender.name}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -212,7 +213,13 @@ def _environment(workspace: Workspace) -> dict[str, str]:
         PLAIN_HOST: {"scheme": "http", "port": str(workspace.plain_port), **shared},
         TLS_HOST: {"scheme": "https", "port": str(workspace.tls_port), **shared},
     }
-    return {**inherited, "SSL_CERT_FILE": str(workspace.ca), "BENCH_NAIVE_TARGETS": json.dumps(targets)}
+    return {
+        **inherited,
+        "SSL_CERT_FILE": str(workspace.ca),
+        "BENCH_NAIVE_TARGETS": json.dumps(targets),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{workspace.plain_port}",
+        "LLM_FALLBACK_RUNTIME_DIR": str(workspace.directory / "runtime"),
+    }
 
 
 def _wait_for_port(process: "subprocess.Popen[bytes]", output: Path) -> int:

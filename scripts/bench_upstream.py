@@ -102,7 +102,8 @@ class Upstream(asyncio.Protocol):
                 b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(Upstream.last) + Upstream.last
             )
             return
-        Upstream.last = request
+        if not request.startswith(b"POST /v1/"):  # of OpenTelemetry
+            Upstream.last = request
         if request.startswith(b"POST /hang"):
             return
         if request.startswith(b"POST /503"):

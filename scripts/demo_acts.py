@@ -26,12 +26,13 @@ LATEST_S = EJECTION_S + 10.0  # generous: a busy machine may be slow, but a retu
 
 EPILOGUE = """\
 What to try next:
-  your own key   export dashscopeAPI_KEY=sk-...; .venv/bin/mitmdump -s addon/main.py --listen-host 127.0.0.1
-  the policy     the same with --set llm_config=config,config/rescue
-  your models    the same with --set llm_config=FOLDER, a folder with your mesh's YAML
-  look inside    scripts/demo --keep   leaves it running, and prints the address of mitmweb's page
-  the tests      scripts/test
-"""
+  your own key   export dashscopeAPI_KEY=sk-...; .venv/bin/llm-fallback run -f config
+  the policy     .venv/bin/llm-fallback run -f config -f config/rescue
+  your models    .venv/bin/llm-fallback run -f FOLDER   with your mesh's YAML in it
+  look inside    {look_inside}
+  the tests      scripts/test"""
+LOOK_INSIDE = "scripts/demo --keep   leaves it running, with the admin page and mitmweb's"
+LOOK_INSIDE_NOW = ".venv/bin/llm-fallback status --watch   and the pages below"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,13 @@ async def play_rescue(theatre: Theatre, *, keep: bool) -> None:
     """Second act: with a policy, no request is lost."""
     with reserved() as sock:
         async with theatre.stage(WITH_POLICY, sock.getsockname()[1], web_page=keep) as stage:
+            if keep:
+                show_addresses(stage)
             await play_saved(stage)
             await play_spared(stage)
             done = theatre.terminal.paint("With one policy, nobody saw the outage.", "32")
-            theatre.terminal.say(f"\n{done}\n\n{EPILOGUE}".rstrip())
+            epilogue = EPILOGUE.format(look_inside=LOOK_INSIDE_NOW if keep else LOOK_INSIDE)
+            theatre.terminal.say(f"\n{done}\n\n{epilogue}")
             if keep:
                 await keep_running(stage, theatre.work)
 
@@ -178,9 +182,7 @@ async def play_spared(stage: Stage) -> None:
 async def keep_running(stage: Stage, work: Path) -> None:
     """Print how to use what runs, and wait for Ctrl-C or for the proxy's end."""
     stage.terminal.heading("It keeps running, until Ctrl-C.")
-    stage.terminal.quote("proxy", stage.proxy.url, "0")
-    stage.terminal.quote("admin", stage.proxy.admin_url, "0")
-    stage.terminal.quote("mitmweb", stage.proxy.web_url or "", "0")
+    show_addresses(stage)
     stage.terminal.quote(
         "CA file", f"{work / 'mitmproxy' / 'mitmproxy-ca-cert.pem'}  (for clients that use https)", "0"
     )
@@ -188,3 +190,10 @@ async def keep_running(stage: Stage, work: Path) -> None:
     status = await stage.proxy.process.wait()
     output = "\n".join(stage.proxy.lines[-20:])
     raise DemoError(f"the proxy ended by itself, with status {status}; it printed last:\n{output}")
+
+
+def show_addresses(stage: Stage) -> None:
+    """Of what runs, and can be looked at."""
+    stage.terminal.quote("proxy", stage.proxy.url, "0")
+    stage.terminal.quote("admin", stage.proxy.admin_url, "0")
+    stage.terminal.quote("mitmweb", stage.proxy.web_url or "", "0")

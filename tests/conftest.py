@@ -1,19 +1,34 @@
 """What all tests of the running proxy share: a loop for servers, an authority, mitmproxy's own CA."""
 
+import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.background import Background
 from tests.support.certificates import Authority
-from tests.support.proxy import Setting
+from tests.support.forking import Forks
+from tests.support.proxy import ROOT, Setting
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # mitmproxy calls pyparsing by names that newer versions deprecate
     import mitmproxy.io
     import mitmproxy.test.taddons  # noqa: F401 - imported here once, so that no test has to care
+
+_OTHER_PROCESSES = frozenset({"setting", "tab"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that wait for other processes: no worker is left alone with one at the end."""
+    first = {
+        item.path
+        for item in items
+        if isinstance(item, pytest.Function) and _OTHER_PROCESSES & {*item.fixturenames}
+    }
+    items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +45,11 @@ def authority() -> Authority:
 
 
 @pytest.fixture(scope="session")
-def setting(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Setting:
+def setting(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     """Folders and environment of proxies; the CA that mitmproxy makes is made once."""
     folder: Path = tmp_path_factory.mktemp("proxies")
     bundle = folder / "ca.pem"
     authority.write_bundle(bundle)
-    return Setting(folder / "confdir", bundle)
+    setting = Setting(folder / "confdir", bundle)
+    with Forks(ROOT, setting.process_environment()) as forks:
+        yield replace(setting, forks=forks if sys.platform == "linux" else None)

@@ -1,4 +1,4 @@
-"""`llm-fallback eject|return|pin|fault|clear`, as their user sees them."""
+"""`llm-fallback eject|return|pin|fault|clear|reload`, as their user sees them."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ DONE = (200, {"message": "it is done"})
 @pytest.fixture
 def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
     """A proxy that does what it is told."""
-    actions = ("eject", "return", "pin", "fault", "clear")
+    actions = ("eject", "return", "pin", "fault", "clear", "reload")
     made = Admin({f"/api/actions/{name}": DONE for name in actions})
     with serving(made):
         announce(tmp_path, monkeypatch, made.address)
@@ -33,6 +33,7 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
         ("pin a.com b.com:80", "pin", {"host": "a.com", "target": "b.com:80"}),
         ("clear", "clear", {"what": "all"}),
         ("clear a.com", "clear", {"what": "a.com"}),
+        ("reload", "reload", {}),
         ("fault a.com hang", "fault", {"place": "a.com", "fault": {"kind": "hang"}}),
         (
             "fault a.com:80 status 429 --header Retry-After:20 --count 3 --body busy",
@@ -100,19 +101,40 @@ def test_nobody_is_there(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("eject a.com --for 30", "'30': not a duration"),
-        ("fault a.com stat 503", "no kind stat (did you mean status?)"),
-        ("fault", "write PLACE and a fault, or -f FILE"),
-        ("fault a.com reset -f x.json", "write the fault or -f FILE, not both"),
-        ("fault -f /does/not/exist", "/does/not/exist cannot be read (No such file or directory)"),
-        ("pin a.com", "the following arguments are required: TARGET"),
+        ("eject a.com --for 30", "eject: --for: '30' is not a duration; write a number with a unit"),
+        ("eject a.com --for=", "eject: --for: '' is not a duration; write a number with a unit"),
+        ("fault a.com stat 503", "fault: no kind stat (did you mean status?)"),
+        ("fault a.com status", "fault: status takes a status, such as 503"),
+        ("fault a.com delay 2", "fault: delay: '2' is not a duration; write a number with a unit"),
+        ("fault -f /does/not/exist", "fault: /does/not/exist cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_bad_value(admin: Admin, capsys: pytest.CaptureFixture[str], typed: str, sentence: str) -> None:
+    """Is one line and status 2, and nothing is asked of the proxy."""
+    assert main(typed.split()) == 2
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"llm-fallback {sentence}")
+    assert admin.asked == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("fault", "llm-fallback fault: error: write PLACE and a fault, or -f FILE"),
+        ("fault a.com reset -f x.json", "llm-fallback fault: error: write the fault or -f FILE, not both"),
+        ("pin a.com", "llm-fallback pin: error: the following arguments are required: TARGET"),
+        ("clear all --bogus", "llm-fallback clear: error: unrecognized arguments: --bogus"),
     ],
 )
 def test_bad_usage(admin: Admin, capsys: pytest.CaptureFixture[str], typed: str, sentence: str) -> None:
-    """Is status 2, and nothing is asked of the proxy."""
+    """Is the command's own usage and status 2, and nothing is asked of the proxy."""
     with pytest.raises(SystemExit) as ended:
         main(typed.split())
 
     assert ended.value.code == 2
-    assert sentence in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: llm-fallback {typed.split(maxsplit=1)[0]} ")
+    assert err.endswith(f"{sentence}\n")
     assert admin.asked == []

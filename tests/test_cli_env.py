@@ -234,3 +234,12 @@ def test_the_line_at_the_end(events: list[Handled | Ejected], line: str) -> None
 
     assert summary(["managing a.com", *told]) == line
     assert summary([f"[00:00:00.000] {said}" for said in told]) == line
+
+
+@pytest.mark.parametrize("command", ["node", "/usr/bin/npx", "npm"])
+def test_node_may_not_have_asked(command: str) -> None:
+    """Where no request came, that may be why."""
+    why = "; Node before 24 (22.21) does not read proxy variables"
+
+    assert summary([], command) == f"no request came to a managed host{why}"
+    assert summary([story.handled(handled())], command) == "1 request"

@@ -1,7 +1,9 @@
 """`llm-fallback run`: a command behind a proxy of its own, and the front end by itself."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_fallback.cli import main
+from llm_fallback.cli.listening import is_loopback
+from llm_fallback.cli.relay import Relay
 from tests.support.answers import good
 from tests.support.background import Background
 from tests.support.certificates import Authority
@@ -24,12 +29,13 @@ KEY = Secret("the provider's key", "sk-provider-7c40e1b2a95d")
 CLIENT_KEY = Secret("the client's key", "sk-client-93ab05d61e7f")
 NO_REQUEST = "llm-fallback: no request came to a managed host\n"
 CURL = ["curl", "--disable", "--silent", "--show-error", "--max-time", "30"]
-HTTPX = "import sys, httpx; print(httpx.get(sys.argv[1], timeout=30).text, end='')"
+HTTPX = "import sys, httpx; print(*[httpx.get(url, timeout=30).text for url in sys.argv[1:]], sep='', end='')"
 OPENAI = """\
 import sys, openai
-client = openai.OpenAI(base_url=f"{sys.argv[1]}/v1", api_key=sys.argv[2], max_retries=0)
-said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
-print(said.choices[0].message.content, end="")
+for url in sys.argv[2:]:
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=sys.argv[1], max_retries=0)
+    said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+    print(said.choices[0].message.content)
 """
 
 
@@ -70,7 +76,6 @@ def on_stage(
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     "client",
     [
@@ -78,23 +83,26 @@ needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not in
         pytest.param([sys.executable, "-c", HTTPX], id="httpx"),
     ],
 )
-def test_clients(stage: Stage, tmp_path: Path, client: list[str], scheme: str) -> None:
-    """Need no setting of their own; what they print is all that is printed."""
-    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *client, f"{scheme}://primary.test/")
+def test_clients(stage: Stage, tmp_path: Path, client: list[str]) -> None:
+    """Need no setting of their own, for http or https; what they print is all that is printed."""
+    urls = ["http://primary.test/", "https://primary.test/"]
 
-    assert (done.stdout, done.stderr, done.returncode) == ("the primary", "llm-fallback: 1 request\n", 0)
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *client, *urls)
+
+    assert done.stdout == "the primary" * 2
+    assert (done.stderr, done.returncode) == ("llm-fallback: 2 requests\n", 0)
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_sdk(stage: Stage, tmp_path: Path, scheme: str) -> None:
+def test_the_sdk(stage: Stage, tmp_path: Path) -> None:
     """With a key that the provider does not see."""
     stage.primary.behaviour = good("said by the model")
-    sdk = [sys.executable, "-c", OPENAI, f"{scheme}://primary.test", CLIENT_KEY.value]
+    urls = ["http://primary.test", "https://primary.test"]
+    sdk = [sys.executable, "-c", OPENAI, CLIENT_KEY.value, *urls]
 
     done = run(stage.setting, tmp_path, "run", *stage.options, "--", *sdk)
 
-    assert (done.stdout, done.returncode) == ("said by the model", 0)
-    assert KEY.is_bearer_of(stage.primary.requests[0])
+    assert (done.stdout, done.returncode) == ("said by the model\n" * 2, 0)
+    assert [KEY.is_bearer_of(request) for request in stage.primary.requests] == [True, True]
 
 
 @needs_curl
@@ -111,20 +119,36 @@ def test_a_fallback_is_told_of(stage: Stage, tmp_path: Path) -> None:
     )
 
 
+def test_the_commands_status(stage: Stage, tmp_path: Path) -> None:
+    """Is that of the run."""
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", "sh", "-c", "kill -TERM $$")
+
+    assert (done.returncode, done.stderr) == (143, NO_REQUEST)
+
+
 @pytest.mark.parametrize(
-    ("command", "status"),
+    ("script", "status"),
     [
-        pytest.param(["sh", "-c", "exit 0"], 0, id="success"),
-        pytest.param(["sh", "-c", "exit 7"], 7, id="failure"),
-        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="a-signal"),
-        pytest.param(["sh", "-c", "kill -KILL $$"], 137, id="the-hardest-signal"),
+        pytest.param("exit 0", 0, id="success"),
+        pytest.param("exit 7", 7, id="failure"),
+        pytest.param("kill -TERM $$", 143, id="a-signal"),
+        pytest.param("kill -KILL $$", 137, id="the-hardest-signal"),
     ],
 )
-def test_status(stage: Stage, tmp_path: Path, command: list[str], status: int) -> None:
-    """The command's."""
-    done = run(stage.setting, tmp_path, "run", *stage.options, "--", *command)
+@pytest.mark.usefixtures("signal_handlers")
+def test_status(script: str, status: int) -> None:
+    """As a shell has it."""
+    assert Relay().run(["sh", "-c", script], dict(os.environ)) == status
 
-    assert (done.returncode, done.stderr) == (status, NO_REQUEST)
+
+@pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Are afterwards what they were."""
+    before = {number: signal.getsignal(number) for number in signal.Signals}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -220,26 +244,69 @@ def test_a_bad_configuration(setting: Setting, tmp_path: Path, command: list[str
         pytest.param(["-f", "a,b"], "-f: a,b cannot be read again", id="a-comma"),
         pytest.param(["--listen", "8080"], "'8080' is not an address; write", id="no-host"),
         pytest.param(["--listen", "127.0.0.1:65536"], "is not an address; write", id="no-port"),
+        pytest.param(["--bogus"], "llm-fallback run: error: unrecognized arguments: --bogus", id="unknown"),
+        pytest.param(["-x", "--", "cat", "-y"], "unrecognized arguments: -x\n", id="unknown-of-ours"),
     ],
 )
-def test_bad_usage(setting: Setting, tmp_path: Path, arguments: list[str], said: str) -> None:
+@pytest.mark.usefixtures("signal_handlers")
+def test_bad_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
     """Status 2, and one sentence."""
-    done = run(setting, tmp_path, "run", *arguments)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *arguments])
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert err.startswith("usage: llm-fallback run ")
+    assert said in err
 
 
-@pytest.mark.parametrize("option", ["--listen", "--admin"])
-def test_a_taken_port(stage: Stage, tmp_path: Path, option: str) -> None:
-    """That of the proxy ends it, that of the admin page does not."""
+def test_a_taken_port_of_the_admin_page(stage: Stage, tmp_path: Path) -> None:
+    """The command runs all the same."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = run(stage.setting, tmp_path, "run", *stage.options, option, address, "--", "echo", "run")
+        done = run(stage.setting, tmp_path, "run", *stage.options, "--admin", address, "--", "echo", "run")
 
-    is_of_proxy = option == "--listen"
-    assert (done.returncode, done.stdout) == ((1, "") if is_of_proxy else (0, "run\n"))
-    assert ("failed to listen on" in done.stderr) == is_of_proxy
+    assert (done.returncode, done.stdout) == (0, "run\n")
+
+
+@pytest.mark.parametrize("command", [[], ["--", "echo", "never"]], ids=["alone", "command"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_taken_port(setting: Setting, tmp_path: Path, host: str, command: list[str]) -> None:
+    """Ends it, with a sentence that says what to write instead."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"{host}:{taken.getsockname()[1]}"
+        done = run(setting, tmp_path, "run", "--listen", address, *command)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"llm-fallback: {address} is taken; use --listen {host}:PORT\n"
+
+
+def test_everybody_may_come(stage: Stage, tmp_path: Path) -> None:
+    """Who listens beyond this machine is told once what that means."""
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--listen", "0.0.0.0:0", "--", "true")
+
+    assert done.returncode == 0
+    assert done.stderr == (
+        "llm-fallback: warning: whoever reaches 0.0.0.0 spends the keys of the configuration;"
+        f" --listen 127.0.0.1:PORT\n{NO_REQUEST}"
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "0.0.0.0", "::", "10.0.0.1", "build.example.com"]
+)
+def test_loopback(host: str) -> None:
+    """Is where it is known that nobody else comes."""
+    assert is_loopback(host) == (host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
+
+
+def test_node_that_may_not_have_asked(stage: Stage, tmp_path: Path) -> None:
+    """It is told where no request came."""
+    (tmp_path / "node").symlink_to("/bin/true")
+
+    done = run(stage.setting, tmp_path, "run", *stage.options, "--", "./node")
+
+    assert done.stderr == f"{NO_REQUEST[:-1]}; Node before 24 (22.21) does not read proxy variables\n"
 
 
 @pytest.mark.parametrize(

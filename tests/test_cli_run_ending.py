@@ -56,14 +56,18 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT"])
-def test_signals_reach_the_command(setting: Setting, options: list[str], tmp_path: Path, name: str) -> None:
-    """Whose status counts; the proxy is gone when it is."""
-    with running(setting, tmp_path, *options, *counting(name)) as runner:
+@pytest.mark.parametrize("last", ["SIGINT", "SIGTERM"])
+def test_signals_reach_the_command(setting: Setting, options: list[str], tmp_path: Path, last: str) -> None:
+    """Whose status counts; until it ends the proxy stays, and then it is gone."""
+    names = [name for name in ("SIGHUP", "SIGUSR1", "SIGQUIT", "SIGINT", "SIGTERM") if name != last]
+    with running(setting, tmp_path, *options, *counting(last)) as runner:
         port = port_of(runner.line())
-        assert is_listening(port)
-        runner.process.send_signal(signal.Signals[name])
-        assert runner.end()[:2] == (5, f"{name}\n")
+        for count, name in enumerate(names, 1):
+            runner.process.send_signal(signal.Signals[name])
+            assert runner.line().split() == names[:count]
+            assert is_listening(port)
+        runner.process.send_signal(signal.Signals[last])
+        assert runner.end()[:2] == (5, " ".join([*names, last]) + "\n")
 
     assert not is_listening(port)
 

@@ -2,8 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,19 +31,35 @@ def test_the_table(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         f"127.0.0.1:8080, up 5 min, http://{admin.address}",
         "",
-        "TARGET    ENDPOINT      STATE                     RETURNS  REQUESTS  FAILURES",
-        "a.com:80  10.0.0.1:443  ejected: consecutive 5xx  in 8 s         12         3",
+        "TARGET    ENDPOINT      STATE                     RETURNS  REQ  FAIL",
+        "a.com:80  10.0.0.1:443  ejected: consecutive 5xx  in 8 s    12     3",
         "          10.0.0.2:443  in rotation",
-        "b.com:80  -             no endpoint                               0         0",
+        "b.com:80  -             no endpoint                          0     0",
     ]
     assert [(asked.path, asked.token) for asked in admin.asked] == [("/api/state", None)]
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nine hours ahead."""
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
 def test_what_a_person_has_set(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
     """And the latest fallbacks; what a provider put into a text does not reach the terminal as it is."""
     decisions = [
         {"text": "chat -> a.com:80 | 200", "status": 200, "instead_of": None},
-        {"text": "chat -> b.com:80 instead of a.com:80 \x1b[31m", "status": 200, "instead_of": "a.com:80"},
+        {
+            "at": 1_700_000_001.0,
+            "text": "chat -> b.com:80 instead of a.com:80 \x1b[31m",
+            "status": 200,
+            "instead_of": "a.com:80",
+        },
         {"text": "chat -> c.com:80 after 503", "status": None, "instead_of": None, "rescue": {"reasons": []}},
     ]
     admin.answers["/api/state"] = (
@@ -50,20 +68,29 @@ def test_what_a_person_has_set(admin: Admin, capsys: pytest.CaptureFixture[str])
             pins=[{"host": "a.com", "target": "b.com:80"}],
             faults=[{"id": 3, "place": "a.com:80", "text": "reset, 2 left"}],
             decisions=decisions,
-            configuration={"is_current": False},
+            configuration={
+                "is_current": False,
+                "findings": [
+                    {"severity": "warning", "text": "a.yaml:1: odd"},
+                    {"severity": "error", "text": "a.yaml:3: is wrong"},
+                    {"severity": "error", "text": "a.yaml:4: is wrong, too"},
+                ],
+            },
         ),
     )
 
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "the last edit of its configuration has errors and is not in force"
+    assert lines[1] == (
+        "the last edit of its configuration has errors and is not in force: a.yaml:3: is wrong"
+    )
     assert lines[-7:] == [
         "",
         "pinned   a.com to b.com:80",
         "fault 3  a.com:80: reset, 2 left",
         "",
         "LATEST FALLBACKS",
-        "200  chat -> b.com:80 instead of a.com:80 \\x1b[31m",
+        "07:13:21  200  chat -> b.com:80 instead of a.com:80 \\x1b[31m",
         "no answer  chat -> c.com:80 after 503",
     ]
 
@@ -112,6 +139,53 @@ def test_a_terminal_is_redrawn_in_colours(
     assert len(admin.asked) == 2
 
 
+def crowded() -> Mapping[str, Any]:
+    """A state with much to say in each line."""
+    said = state(
+        pins=[{"host": "a.com", "target": f"{'b' * 100}.com:80"}],
+        faults=[{"id": 1, "place": "a.com:80", "text": "x" * 100}],
+        decisions=[{"at": 0.0, "text": "y" * 200, "status": 200, "instead_of": "a.com:80"}],
+        configuration={"is_current": False, "findings": [{"severity": "error", "text": "why " * 50}]},
+    )
+    for target in said["targets"]:
+        for endpoint in target["endpoints"]:
+            endpoint["active_requests"] = 0
+    return said
+
+
+@pytest.mark.parametrize(
+    ("width", "header"),
+    [
+        (76, "TARGET    ENDPOINT      STATE                     RETURNS  ACTIVE  REQ  FAIL"),
+        (75, "TARGET    ENDPOINT      STATE                     RETURNS  REQ  FAIL"),
+        (60, "TARGET    ENDPOINT      STATE             RETURNS  REQ  FAIL"),
+        (40, "TARGET  ENDPO…  STATE  RETUR…  REQ  FAIL"),
+    ],
+)
+def test_nothing_is_wider_than_the_terminal(
+    admin: Admin,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    header: str,
+) -> None:
+    """First a column goes, then cells are clipped; what says which edit is wrong is wrapped and whole."""
+    admin.answers["/api/state"] = (200, crowded())
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    assert main(["status"]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert header in lines
+    assert max(map(len, lines)) <= width
+    assert [line[-1] for line in lines if line.startswith(("pinned", "fault")) or "  200  y" in line] == [
+        "…"
+    ] * 3
+    assert out.count("why") == 50
+
+
 def test_interrupted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends it as it ends others."""
 
@@ -125,7 +199,7 @@ def test_interrupted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [((200, "no json"), "answers no JSON to /api/state"), ((403, {"error": "not you"}), "not you")],
+    [((200, "no json"), "answers to /api/state is not JSON"), ((403, {"error": "not you"}), "not you")],
 )
 def test_answers_that_are_none(
     admin: Admin, capsys: pytest.CaptureFixture[str], answer: tuple[int, object], said: str

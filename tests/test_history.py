@@ -38,7 +38,7 @@ def taken(*events: Event, step_s: float = 0.0) -> History:
         (EJECTED, (Kind.EJECTED, A, "ejected a.com:80 endpoint 10.0.0.1:80 for 30 s (consecutive 5xx, ")),
         (RETURNED, (Kind.RETURNED, "a.com:80/v1", "returned a.com:80 endpoint 10.0.0.1:80 after 30.0 s")),
         (FELL_BACK, (Kind.FALLBACK, A, "b.com:80 instead of a.com:80, which is ejected")),
-        (RESCUED, (Kind.RESCUED, B, "b.com:80 answered after a.com:80: 503")),
+        (RESCUED, (Kind.RESCUED, B, "b.com:80 answered instead of a.com:80 (503)")),
         (FAILED, (Kind.FAILURE, A, "a.com -> a.com:80: 503 UH")),
         (replace(DONE, flags=("UC",)), (Kind.FAILURE, A, "a.com -> a.com:80: 200 UC")),
         (replace(RESCUED, status=502), (Kind.FAILURE, B, "a.com -> b.com:80: 502")),
@@ -75,6 +75,25 @@ def test_what_is_the_same_is_one_entry() -> None:
         (2, "c.com:80 instead of a.com:80, which is ejected"),
         (1, f"{by_b} (3 requests in 6 s)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "reasons", "text"),
+    [
+        (B, [f"{A}: 503"], "b.com:80 answered instead of a.com:80 (503): 3 requests in 2 s"),
+        (
+            B,
+            [f"{A}: ejected", "no budget", "c.com:80/v1: reset"],
+            "b.com:80 answered instead of a.com:80 (ejected), c.com:80/v1 (reset): 3 requests in 2 s",
+        ),
+        (A, [f"{A}: 429"], "a.com:80 answered after a.com:80: 429 (3 requests in 2 s)"),
+        (B, [f"{A}: 503", f"{B}: 429"], "b.com:80 answered instead of a.com:80 (503): 3 requests in 2 s"),
+        (A, ["no budget"], "a.com:80 answered after no budget (3 requests in 2 s)"),
+    ],
+)
+def test_a_rescue_tells_who_answered_for_whom(target: str, reasons: list[str], text: str) -> None:
+    event = replace(RESCUED, target=target, rescue=Rescued("policy", tuple(reasons)))
+    assert [entry.text for entry in taken(event, event, event, step_s=1.0).timeline()] == [text]
 
 
 def test_a_note() -> None:

@@ -206,7 +206,7 @@ def written(
     return f"{front}{{{added}{text or inside}}}{back}"
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(members_written, space, space, space, st.text(max_size=5).filter(str.isprintable))
 def test_every_other_byte_stays(
     members: list[tuple[str, ...]], front: str, inside: str, back: str, model: str
@@ -226,7 +226,7 @@ def test_every_other_byte_stays(
     assert after == {"stream": False} | before | {"model": model}
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(
     st.one_of(
         st.binary(max_size=40),

@@ -11,6 +11,7 @@ from llm_fallback.config.routes import VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides import BadActionError, Fault, FaultKind, Overrides, Place, fault_of
+from llm_fallback.overrides.fault import WITHOUT_BODY
 from llm_fallback.overrides.places import managed_host, single_target
 from llm_fallback.overrides.words import fault_file, fault_words, seconds
 
@@ -58,10 +59,14 @@ def test_places(written: str, place: Place) -> None:
     assert Place.parse(str(place)) == place
 
 
-@pytest.mark.parametrize("written", ["", ":80", "a.com:", "a.com:http", "a.com@", "a com", "a.com:80/"])
+@pytest.mark.parametrize(
+    "written", ["", ":80", "a.com:", "a.com:http", "a.com@", "a com", "a.com:80/", "a" * 9999]
+)
 def test_what_is_no_place(written: str) -> None:
-    """It is said how to write one."""
-    assert "write HOST[:PORT][/SUBSET][@ADDRESS:PORT]" in said(Place.parse, written)
+    """It is said how to write one, in a sentence that is short enough to be read."""
+    sentence = said(Place.parse, written)
+    assert "write HOST[:PORT][/SUBSET][@ADDRESS:PORT]" in sentence
+    assert len(sentence) < 1100
 
 
 def test_what_is_no_endpoint() -> None:
@@ -142,7 +147,7 @@ def test_words_of_a_fault(words: str, fault: Fault, text: str) -> None:
         ("status x", "status: 'x' is no whole number"),
         ("status 503 504", "fault: '504' is too much after status"),
         ("reset 1", "fault: '1' is too much after reset"),
-        ("delay 2", "'2': not a duration; write a number with a unit"),
+        ("delay 2", "delay: '2' is not a duration; write a number with a unit"),
         ("reset --body x", "fault: reset takes no body"),
         ("hang --percentage 0", "fault: percentage: write a number above 0 and up to 100"),
         ("hang --percentage x", "--percentage: 'x' is no number"),
@@ -173,6 +178,12 @@ def test_words_that_are_no_fault(words: str, sentence: str) -> None:
         ({"kind": "cut", "body": 1}, "fault: body: write a text"),
         ({"kind": "cut", "body_base64": "?"}, "fault: body_base64: that is no Base64"),
         ({"kind": "cut", "count": 1.5}, "fault: count: write a whole number from 1"),
+        ({"kind": "cut", "count": 10**400}, "fault: count: write a whole number from 1 to 1000000000"),
+        ({"kind": "delay", "delay_s": 10**400}, "fault: delay_s: write a number"),
+        ({"kind": "reset", "percentage": 10**400}, "fault: percentage: write a number"),
+        ({"kind": "cut", "headers": {"a": "\ud800"}}, "fault: headers: there is a name or a value"),
+        ({"kind": "cut", "status": 204}, "fault: status: an answer with 204 has no body that could be cut"),
+        ({"kind": "reset" * 100_000}, "fault: no kind resetreset"),
     ],
 )
 def test_data_that_is_no_fault(data: object, sentence: str) -> None:
@@ -190,7 +201,7 @@ FAULTS = st.builds(
     st.floats(0, 9).map(lambda s: round(s, 3)),
     st.floats(0.5, 100),
     st.none() | st.integers(1, 9),
-)
+).filter(lambda fault: fault.kind is FaultKind.STATUS or fault.status not in WITHOUT_BODY)
 
 
 @given(FAULTS)
@@ -225,13 +236,14 @@ def test_the_file_of_a_fault_knows_its_place() -> None:
     assert fault_file(text) == ("a.com:80", {"kind": "reset"})
     assert fault_file(text, "b.com")[0] == "b.com"
     assert said(fault_file, '{"kind": "reset"}') == "the fault's file names no place; write one before -f"
-    assert said(fault_file, "kind: reset") == "the file of a fault is no JSON"
+    assert said(fault_file, "kind: reset") == "the file of a fault is not JSON"
+    assert said(fault_file, "[" * 100_000) == "the file of a fault is not JSON"
 
 
 def test_times() -> None:
     """They need a unit."""
     assert seconds("1m30s") == 90.0
-    assert said(seconds, "30").startswith("'30': ")
+    assert said(seconds, "30").startswith("'30' is not a duration")
 
 
 def struck(overrides: Overrides, target: Target, endpoint: Endpoint = E1, *, seed: int = 0) -> str | None:

@@ -97,8 +97,16 @@ def test_an_id_that_another_process_has_now(environment: Mapping[str, str]) -> N
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", json.dumps({"pid": os.getpid(), "proxy": [1], "admin": "a"})],
-    ids=["empty", "half", "a-list", "nothing", "no-addresses"],
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        json.dumps({"pid": os.getpid(), "proxy": [1], "admin": "a"}),
+        json.dumps({"pid": os.getpid(), "proxy": [], "admin": "a", "token": "t", "started_at": 10**400}),
+    ],
+    ids=["empty", "half", "a-list", "nothing", "deep", "no-addresses", "no-time"],
 )
 def test_what_is_not_ours_is_ignored(content: str, environment: Mapping[str, str]) -> None:
     """Whatever it holds, and whatever it is called."""
@@ -108,6 +116,20 @@ def test_what_is_not_ours_is_ignored(content: str, environment: Mapping[str, str
         (place / name).write_text(content)
 
     assert runtime.running(environment) == (THERE,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such things there")
+@pytest.mark.parametrize("kind", ["fifo", "symlink"])
+def test_what_is_no_plain_file_is_not_opened(kind: str, environment: Mapping[str, str]) -> None:
+    """To open a fifo waits for ever; a link leads elsewhere."""
+    written = runtime.write(replace(HERE, pid=os.getpid()), environment)
+    elsewhere = written.rename(written.with_name("elsewhere"))
+    if kind == "fifo":
+        os.mkfifo(written)
+    else:
+        written.symlink_to(elsewhere)
+
+    assert runtime.running(environment) == ()
 
 
 def test_no_folder(environment: Mapping[str, str]) -> None:

@@ -179,7 +179,19 @@ def test_result(changes: dict[str, Any], result: story.Result) -> None:
 def test_a_lost_attempt() -> None:
     """Whose it was, what came, and when it was given up."""
     attempt = Attempted("a.com:80", "10.0.0.1:443", "200", 0.1, 200, lost_after_s=30.1)
-    assert story.lost(attempt) == "attempt at a.com:80, 10.0.0.1:443: 200, lost after 30100 ms"
+    assert story.lost(attempt, "1f2e3d4c-5b") == (
+        "attempt at a.com:80, 10.0.0.1:443: 200, lost after 30100 ms | 1f2e3d4c"
+    )
+
+
+def test_the_comment_on_a_flow() -> None:
+    """What became of it, if that is not as usual, and what its lost attempts know it by."""
+    lost = replace(FIRST.attempts[0], lost_after_s=0.2)
+    plain = replace(FIRST, flags=(), status=200, id="1f2e3d4c-5b")
+    assert story.comment(plain) == story.summary(plain)
+    failed = replace(FIRST, attempts=(lost,), id="1f2e3d4c-5b")
+    assert story.comment(failed) == f"{story.summary(failed)} | 503 UH | 1f2e3d4c"
+    assert story.comment(replace(failed, status=None, flags=("DC",))).endswith(" | no answer DC | 1f2e3d4c")
 
 
 def test_as_data_without_a_rule() -> None:

@@ -108,7 +108,8 @@ class _Open:
     def shown(self) -> Entry:
         text = self.text
         if self.count > 1:
-            text = f"{text} ({self.count} requests in {max(1.0, self.last_at - self.at):.0f} s)"
+            told = f"{self.count} requests in {max(1.0, self.last_at - self.at):.0f} s"
+            text = f"{text}: {told}" if text.endswith(")") else f"{text} ({told})"
         return Entry(self.id, self.at, self.kind, self.target, text)
 
 
@@ -229,8 +230,7 @@ class History:
                 text, target = f"{event.host} -> {event.target}: {outcome}", event.target
                 self._add_to_same(Kind.FAILURE, text, target, now)
             case story.Result.RESCUED:
-                reasons = ", ".join(event.rescue.reasons) if event.rescue else ""
-                self._add_to_same(Kind.RESCUED, f"{event.target} answered after {reasons}", event.target, now)
+                self._add_to_same(Kind.RESCUED, _rescued(event), event.target, now)
             case story.Result.FELL_BACK:
                 why = event.override or "which is ejected"
                 text = f"{event.target} instead of {event.instead_of}, {why}"
@@ -264,6 +264,16 @@ def _has_failed(attempt: Attempted) -> bool:
     if attempt.status is None:
         return attempt.failure is not None or attempt.endpoint is None
     return attempt.status >= 500 or attempt.lost_after_s is not None
+
+
+def _rescued(event: Handled) -> str:
+    """Who answered, and for whom: some reasons name no target, or the one that answered in the end."""
+    reasons = event.rescue.reasons if event.rescue else ()
+    lost = [reason.partition(": ") for reason in reasons]
+    others = [f"{name} ({why})" for name, _, why in lost if why and name != event.target]
+    if others:
+        return f"{event.target} answered instead of {', '.join(others)}"
+    return f"{event.target} answered after {', '.join(reasons)}"
 
 
 def _target_of(event: Ejected | Returned) -> str:

@@ -1,9 +1,12 @@
 """The state of a proxy as a table for a terminal, made from the data of the API's `/api/state`. Pure."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-_HEADINGS = ("TARGET", "ENDPOINT", "STATE", "RETURNS", "ACTIVE", "REQUESTS", "FAILURES")
+_HEADINGS = ("TARGET", "ENDPOINT", "STATE", "RETURNS", "ACTIVE", "REQ", "FAIL")
+_STATE, _RETURNS, _ACTIVE = 2, 3, 4
+_NARROWEST = 4
 _GAP = "  "
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 _COLOURS = {"in rotation": _GREEN, "held": _YELLOW}
@@ -11,13 +14,15 @@ _COLOURS = {"in rotation": _GREEN, "held": _YELLOW}
 type _Paint = Callable[[str, str], str]
 
 
-def as_text(state: Mapping[str, Any], *, decisions: int = 5, colours: bool = False) -> str:
+def as_text(
+    state: Mapping[str, Any], *, decisions: int = 5, colours: bool = False, width: int | None = None
+) -> str:
     """Targets and endpoints, pins, faults, and the latest fallbacks and rescues; no line end after the last.
 
-    What the state does not say is left out.
+    What the state does not say is left out. Lines have at most `width` characters; times of day are local.
     """
     paint = _painted if colours else _plain
-    return "\n".join(line.rstrip() for line in _lines(state, decisions, paint))
+    return "\n".join(line.rstrip() for line in _lines(state, decisions, width, paint))
 
 
 def duration(seconds: float) -> str:
@@ -28,21 +33,36 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _lines(state: Mapping[str, Any], decisions: int, paint: _Paint) -> Iterator[str]:
-    yield from _table([_HEADINGS, *_rows(state.get("targets", ()))], paint)
+def printable(text: str) -> str:
+    """The text without what a terminal would act upon."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _clipped(text: str, width: int | None) -> str:
+    """The printable text, with `…` for what is over the width."""
+    shown = printable(text)
+    return shown if width is None or len(shown) <= width else f"{shown[: max(0, width - 1)]}…"
+
+
+def _lines(state: Mapping[str, Any], decisions: int, width: int | None, paint: _Paint) -> Iterator[str]:
+    yield from _table([_HEADINGS, *_rows(state.get("targets", ()))], width, paint)
     if state.get("pins") or state.get("faults"):
         yield ""
     for pin in state.get("pins", ()):
-        yield paint(f"pinned   {pin['host']} to {pin['target']}", _YELLOW)
+        yield paint(_clipped(f"pinned   {pin['host']} to {pin['target']}", width), _YELLOW)
     for fault in state.get("faults", ()):
-        yield paint(f"fault {fault['id']:<2} {fault['place']}: {fault['text']}", _YELLOW)
+        yield paint(_clipped(f"fault {fault['id']:<2} {fault['place']}: {fault['text']}", width), _YELLOW)
     told = [each for each in state.get("decisions", ()) if each.get("instead_of") or each.get("rescue")]
     if told and decisions:
         yield ""
         yield paint("LATEST FALLBACKS", _BOLD)
-        yield from (
-            _printable(f"{each.get('status') or 'no answer'}  {each['text']}") for each in told[:decisions]
-        )
+        yield from (_clipped(_decision(each), width) for each in told[:decisions])
+
+
+def _decision(decision: Mapping[str, Any]) -> str:
+    at = decision.get("at")
+    when = "" if at is None else f"{time.strftime('%H:%M:%S', time.localtime(at))}  "
+    return f"{when}{decision.get('status') or 'no answer'}  {decision['text']}"
 
 
 def _rows(targets: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -76,22 +96,39 @@ def _returns(endpoint: Mapping[str, Any]) -> str:
     return "by hand" if seconds is None else f"in {duration(seconds)}"
 
 
-def _table(rows: Sequence[Sequence[str]], paint: _Paint) -> Iterator[str]:
-    cleaned = [[_printable(cell) for cell in row] for row in rows]
-    used = [at for at in range(len(_HEADINGS)) if any(row[at] for row in cleaned[1:]) or at < 3]
-    widths = [max(len(row[at]) for row in cleaned) for at in range(len(_HEADINGS))]
+def _table(rows: Sequence[Sequence[str]], width: int | None, paint: _Paint) -> Iterator[str]:
+    cleaned = [[printable(cell) for cell in row] for row in rows]
+    widths = _widths(cleaned, width)
     for number, row in enumerate(cleaned):
-        cells = [row[at].rjust(widths[at]) if at > 3 else row[at].ljust(widths[at]) for at in used]
+        shown = {at: _clipped(row[at], wide) for at, wide in widths.items()}
+        cells = [
+            cell.rjust(widths[at]) if at > _RETURNS else cell.ljust(widths[at]) for at, cell in shown.items()
+        ]
         if number:
-            cells[2] = paint(cells[2], _COLOURS.get(row[2], _RED))
+            cells[_STATE] = paint(cells[_STATE], _COLOURS.get(row[_STATE], _RED))
             yield _GAP.join(cells)
         else:
             yield paint(_GAP.join(cells), _BOLD)
 
 
-def _printable(text: str) -> str:
-    """The text without what a terminal would act upon."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def _widths(rows: Sequence[Sequence[str]], width: int | None) -> dict[int, int]:
+    """How wide the columns are that are shown: all that say something, as far as there is room."""
+    used = [at for at in range(len(_HEADINGS)) if at <= _STATE or any(row[at] for row in rows[1:])]
+    widths = {at: max(len(row[at]) for row in rows) for at in used}
+    if width is None:
+        return widths
+    if _line(widths) > width:
+        widths.pop(_ACTIVE, None)
+    while _line(widths) > width:
+        widest = max(widths, key=lambda at: widths[at])
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _line(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
 
 
 def _painted(text: str, colour: str) -> str:

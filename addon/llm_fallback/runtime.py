@@ -6,6 +6,7 @@ It holds the token with which a proxy lets itself be told what to do, so nobody 
 import json
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -116,12 +117,20 @@ def _read(environment: Mapping[str, str]) -> Iterator[Runtime]:
         if not (file.stem.isascii() and file.stem.isdigit()):
             continue
         try:
+            if not _is_ours(file):
+                continue
             if not _is_alive(int(file.stem)):
                 file.unlink(missing_ok=True)
             elif (runtime := _parse(file.read_bytes())) and runtime.pid == int(file.stem):
                 yield runtime
         except OSError:
             continue  # somebody else's, or gone meanwhile
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether it is a plain file of this account: others may be able to write into the folder."""
+    found = file.lstat()
+    return stat.S_ISREG(found.st_mode) and (not hasattr(os, "getuid") or found.st_uid == os.getuid())
 
 
 def _is_alive(pid: int) -> bool:
@@ -146,7 +155,7 @@ def _parse(content: bytes) -> Runtime | None:
                 "started_at": int(started_at) | float(started_at),
             } if _are_texts(proxy):
                 return Runtime(pid, tuple(proxy), admin, token, float(started_at))
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
         pass
     return None
 

@@ -48,6 +48,21 @@ def summary(event: Handled) -> str:
     return f"{event.route} -> {event.target}{_why(event)} | {attempts}"
 
 
+def comment(event: Handled) -> str:
+    """The same for a flow: with the flags of its answer, and what its lost attempts know it by."""
+    parts = [summary(event)]
+    if event.flags:
+        parts.append(f"{'no answer' if event.status is None else event.status} {','.join(event.flags)}")
+    if event.id and any(attempt.lost_after_s is not None for attempt in event.attempts):
+        parts.append(short(event.id))
+    return " | ".join(parts)
+
+
+def short(request_id: str) -> str:
+    """As much of a request's id as tells it from others nearby."""
+    return request_id[:8]
+
+
 def _why(event: Handled) -> str:
     override = f" ({event.override})" if event.override else ""
     if event.rescue is None or event.rescue.is_too_large:
@@ -107,10 +122,11 @@ def attempt_as_data(attempt: Attempted) -> dict[str, Any]:
     }
 
 
-def lost(attempt: Attempted) -> str:
-    """One attempt whose answer nobody got."""
+def lost(attempt: Attempted, request_id: str) -> str:
+    """One attempt whose answer nobody got, and whose it was."""
     took = attempt.duration_s if attempt.lost_after_s is None else attempt.lost_after_s
-    return f"attempt at {attempt.target}, {attempt.endpoint}: {attempt.result}, lost after {_ms(took)}"
+    told = f"attempt at {attempt.target}, {attempt.endpoint}: {attempt.result}, lost after {_ms(took)}"
+    return f"{told} | {short(request_id)}"
 
 
 def _plain(rescued: Rescued) -> dict[str, Any]:

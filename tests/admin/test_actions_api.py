@@ -1,10 +1,13 @@
 """What can be done through the admin API, and who may do it."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestServer
 
+from llm_fallback.admin import application
 from llm_fallback.admin.actions import MAX_BODY_BYTES
 from tests.admin.serving import HOST, TOKEN, Done, Got, ask, example
 
@@ -54,6 +57,7 @@ def test_an_action(name: str, body: Any, call: tuple[Any, ...], headers: dict[st
         ("eject", {"place": "a", "for_s": True}, "for_s has to be a number of seconds"),
         ("eject", b'{"place": "a", "for_s": NaN}', "for_s has to be a number of seconds"),
         ("eject", b'{"place": "a", "for_s": 1e999}', "for_s has to be a number of seconds"),
+        ("eject", {"place": "a", "for_s": 10**400}, "for_s has to be a number of seconds"),
         (
             "eject",
             {"place": "a", "for": 30},
@@ -164,6 +168,22 @@ def test_a_preflight_is_not_answered() -> None:
     got = ask("/api/actions/eject", method="OPTIONS", headers=headers)
     assert got.status == 405
     assert not [name for name in got.headers if name.lower().startswith("access-control")]
+
+
+def test_a_token_that_is_no_text() -> None:
+    """Bytes that are no UTF-8 are refused as any other."""
+
+    async def play() -> bytes:
+        async with TestServer(application(example())) as server:
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            lines = [b"POST /api/actions/reload HTTP/1.1", b"Host: " + HOST.encode(), b"Connection: close"]
+            lines += [b"Content-Type: application/json", b"Authorization: Bearer t\xffken", b"", b""]
+            writer.write(b"\r\n".join(lines))
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    assert b" 403 " in asyncio.run(play()).partition(b"\r\n")[0]
 
 
 def test_without_a_token_nobody_knows_it() -> None:

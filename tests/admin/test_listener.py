@@ -1,6 +1,7 @@
 """Where the admin page listens."""
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -68,6 +69,34 @@ def test_it_listens_at_once_and_no_more_once_closed() -> None:
                 await client.get(f"http://{third.address}/")
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Authorization: Bearer the-t0ken\r\n and more", "Authorization Bearer the-t0ken", "X: the-t0ken\x00"],
+)
+def test_a_request_that_cannot_be_read(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Is answered, and quoted in no log."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[assignment]
+
+    async def play() -> bytes:
+        listener = Listener(application(), Address("127.0.0.1", 0))
+        reader, writer = await asyncio.open_connection(*listener.address)
+        writer.write(f"GET / HTTP/1.1\r\nHost: {listener.address}\r\n{line}\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        listener.close()
+        return answer
+
+    logging.getLogger().addHandler(handler)
+    try:
+        assert b" 400 " in asyncio.run(play()).partition(b"\r\n")[0]
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert [record for record in records if record.name != "asyncio"] == []
+    assert "the-t0ken" not in "".join(capfd.readouterr())
 
 
 def test_a_port_that_is_taken() -> None:

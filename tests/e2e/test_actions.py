@@ -1,16 +1,20 @@
 """A person acts on the real proxy: by commands, by the admin API, and from another terminal."""
 
+import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
 
 from llm_fallback import runtime
+from llm_fallback.cli import main
 from llm_fallback.overrides.words import fault_words, seconds
 from tests.support import commands
 from tests.support.background import Background, wait_until
@@ -23,6 +27,7 @@ from tests.support.secret import Secret
 KEY = Secret("the provider's key", "sk-provider-9d2e4f60")
 FIRST, SECOND = "first.test", "second.test"
 URL = f"http://{FIRST}/v1/chat/completions"
+DEAD_PROXY = {"HTTP_PROXY": "http://127.0.0.1:9"}
 TYPIST = """
 import json
 from mitmproxy import ctx, exceptions, http
@@ -100,10 +105,19 @@ class Desk:
         return message
 
     def cli(self, *words: str) -> str:
+        """Give it to our command."""
+        out, err = io.StringIO(), io.StringIO()
+        own = {**self.setting.environment, **DEAD_PROXY}
+        with redirect_stdout(out), redirect_stderr(err), patch.dict(os.environ, own):
+            status = main(words)
+        if status:
+            raise RefusedError(err.getvalue().strip())
+        return out.getvalue().strip()
+
+    def shell(self, *words: str) -> str:
         """Type it at a shell's prompt."""
-        done = commands.run(self.setting, self.folder, *words, HTTP_PROXY="http://127.0.0.1:9")
-        if done.returncode:
-            raise RefusedError(done.stderr.strip())
+        done = commands.run(self.setting, self.folder, *words, **DEAD_PROXY)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def _action(self, told: int) -> str:
@@ -241,7 +255,7 @@ def test_the_status_shows_it(desk: Desk) -> None:
     """To whoever looks, without a key."""
     desk.api("eject", FIRST)
     desk.api("pin", FIRST, SECOND)
-    shown = [desk.command("status"), desk.cli("status"), desk.cli("status", "-o", "json")]
+    shown = [desk.command("status"), desk.shell("status"), desk.cli("status", "-o", "json")]
     desk.api("clear", "all")
 
     for text in shown:
@@ -267,7 +281,7 @@ def test_what_was_captured_can_be_replayed(desk: Desk) -> None:
         429,
         "7",
     )
-    desk.cli("fault", "-f", str(file), "--count", "1")
+    desk.shell("fault", "-f", str(file), "--count", "1")
     answer = desk.client.post(URL, content=QUESTION, headers=JSON)
     assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (429, "busy", "7")
     assert desk.ask() == (200, FIRST)

@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,7 +139,10 @@ def test_nobody_listens_unless_asked_to(setting: Setting, tmp_path: Path) -> Non
 
 def listening(pid: int) -> set[int]:
     """The TCP ports at which a process listens."""
-    links = [file.readlink() for file in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            links.append(file.readlink())
     own = {inode[1] for link in links if (inode := re.fullmatch(r"socket:\[(\d+)\]", str(link)))}
     rows = [
         line.split()

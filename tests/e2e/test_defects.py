@@ -141,8 +141,8 @@ def test_before_the_answer(stage: Stage, place: str, *, http2: bool) -> None:
     [
         pytest.param("mitm.addon:LLMFallback.carrier", (500, 502), id="who-carries-it"),
         pytest.param("mitm.carriage:flows.response_of", (500, 502), id="its-head"),
-        pytest.param("mitm.carriage:flows.without_key", (200,), id="what-is-shown-of-it"),
-        pytest.param("mitm.carriage:story.summary", (500, CUT), id="its-end"),
+        pytest.param("mitm.carriage:Echoes.body", (200,), id="what-is-shown-of-it"),
+        pytest.param("mitm.carriage:story.comment", (500, CUT), id="its-end"),
     ],
 )
 def test_at_the_edges_of_the_answer(stage: Stage, place: str, statuses: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ from tests.support.mesh import Host, write_mesh
 from tests.support.provider import SSE_HEAD, Behaviour, Exchange, Provider, chunk, hang, respond
 from tests.support.proxy import Proxy, Setting
 
-PROMPTLY_S = 5.0
+PROMPTLY_S = 15.0
 EVENT = b"data: 1\n\n"
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -199,12 +199,11 @@ def test_a_bad_value_of_the_option(setting: Setting, tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["plain", "nohup"])
 def test_a_terminal_that_is_closed(is_ignored: bool, stage: Stage) -> None:  # noqa: FBT001
     """Its SIGHUP is no wish for a reload: the proxy ends, as programs do that nohup did not start."""
-    proxy = stage.proxy(stage.write(OLD))
     ours, theirs = pty.openpty()
     handler = "SIG_IGN" if is_ignored else "SIG_DFL"
     run = [sys.executable, "-c", RUN_WITH_TERMINAL, os.ttyname(theirs), handler]
-    proxy._command = [*run, *proxy._command]
-    with proxy:
+    stage = replace(stage, setting=stage.setting.from_scratch(*run))
+    with stage.proxy(stage.write(OLD)) as proxy:
         hang_up(proxy)
         wait_until(lambda: proxy.log.count(f"managing {OLD}") == 2, "with the terminal, it is a reload")
         os.close(theirs)

@@ -14,7 +14,19 @@ from mitmproxy import http
 
 from tests.support.background import Background, wait_until
 from tests.support.certificates import Authority
-from tests.support.clients import JSON, ask, connect, http_client
+from tests.support.clients import ask, connect, http_client
+from tests.support.credentials import (
+    BEARER,
+    BODY,
+    CLIENTS,
+    HEADERS,
+    IN_HEADER,
+    MARKER,
+    NOTE,
+    PROXY_KEY,
+    QUERY,
+    QUERY_KEY,
+)
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import Exchange, Provider, Request, garbage, hang, respond
 from tests.support.proxy import Proxy, Setting
@@ -23,30 +35,8 @@ from tests.support.secret import Secret, inflated, leaks
 
 OWN_KEY = Secret("the keyed provider's key", "sk-keyed-a3f19c0b7d")
 FALLBACK_KEY = Secret("the fallback's key", "sk-fallback-e81b62d4f0")
-BEARER = Secret("the client's Authorization", "sk-client-bearer-7b1d")
-API_KEY = Secret("the client's api-key header", "client-api-key-92fe")
-X_API_KEY = Secret("the client's x-api-key header", "client-x-api-key-51ac")
-COOKIE = Secret("the client's cookie", "client-session-cookie-6e20")
-QUERY_KEY = Secret("the client's ?api-key=", "client-query-key-c4d8")
-REFERER_KEY = Secret("the client's key in a Referer", "client-referer-key-3f07")
-PROXY_KEY = Secret("the client's Proxy-Authorization", "client-proxy-auth-b00c")
-CLIENTS = (BEARER, API_KEY, X_API_KEY, COOKIE, QUERY_KEY, REFERER_KEY)
 ALL = (OWN_KEY, FALLBACK_KEY, *CLIENTS, PROXY_KEY)
-MARKER, IN_HEADER, IN_ANSWER = "marker-in-a-request", "marker-in-a-header", "marker-in-an-answer"
-NOTE = "why does it say [redacted]"
-BODY = json.dumps({"messages": [{"role": "user", "content": MARKER}]})
-HEADERS = {
-    **JSON,
-    "Authorization": f"Bearer {BEARER.value}",
-    "api-key": API_KEY.value,
-    "X-API-Key": X_API_KEY.value,
-    "Cookie": f"session={COOKIE.value}",
-    "Proxy-Authorization": f"Basic {PROXY_KEY.value}",
-    "Referer": f"http://keyed.test/?key={REFERER_KEY.value}&page=1",
-    "X-Marker": IN_HEADER,
-    "X-Note": NOTE,
-}
-QUERY = f"?api-key={QUERY_KEY.value}&api-version=1"
+IN_ANSWER = "marker-in-an-answer"
 PATH = "/v1/chat/completions"
 
 

@@ -129,7 +129,7 @@ def test_the_tutorials_key_is_missing(setting: Setting) -> None:
     expected = (
         r"config/provider\.yaml:\d+: LLMProvider/dashscope-qwen: .*apiKey: .*dashscopeAPI_KEY is not set"
     )
-    assert_refused(setting, "config", expected)
+    assert_refused(setting.from_scratch(), "config", expected)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_an_option_that_cannot_be(
 def test_a_start_with_errors_serves_nobody(background: Background, setting: Setting, tmp_path: Path) -> None:
     """mitmproxy listens before it ends: whoever connects in between gets no answer."""
     server = Provider(respond())
-    with background.serving(server), Proxy(setting, tmp_path / "nowhere") as proxy:
+    with background.serving(server), Proxy(setting.from_scratch(), tmp_path / "nowhere") as proxy:
         with suppress(ConnectionError), connect(proxy.port) as sock:
             sock.sendall(f"GET http://127.0.0.1:{server.port}/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert read_to_end(sock) == b""
@@ -178,7 +178,7 @@ def test_a_start_with_errors_serves_nobody(background: Background, setting: Sett
 def test_a_good_start_says_what_is_managed(setting: Setting, tmp_path: Path) -> None:
     """One line names the hosts; nothing is warned about."""
     config = write_mesh(tmp_path, Host(name="one.test"), Host(name="two.test"))
-    with Proxy(setting, config) as proxy:
+    with Proxy(setting.from_scratch(), config) as proxy:
         proxy.wait_for_line(r"managing one\.test, two\.test")
     assert not re.search(r"(?i)warn|error", proxy.log)
 

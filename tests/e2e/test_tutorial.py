@@ -46,8 +46,8 @@ NO_HEALTHY_UPSTREAM = re.compile(
 
 @pytest.fixture(name="setting")
 def with_key(setting: Setting) -> Setting:
-    """The tutorial's environment."""
-    return replace(setting, environment={"dashscopeAPI_KEY": KEY.value})
+    """The tutorial's environment, and its way to start the proxy."""
+    return replace(setting.from_scratch(), environment={"dashscopeAPI_KEY": KEY.value})
 
 
 def overlay(folder: Path, **ports: int | None) -> str:

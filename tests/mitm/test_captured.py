@@ -97,3 +97,22 @@ def test_export_of_what_is_no_failure(flow: http.HTTPFlow, sentence: str) -> Non
     """It is said why there is nothing."""
     with pytest.raises(BadActionError, match=sentence):
         fault_data(flow)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"llm_fallback_attempt": {}},
+        {"llm_fallback_attempt": {"target": "a:80", "status": "x", "duration_s": "x"}},
+        {"llm_fallback": {"attempts": None}},
+        {"llm_fallback": {"attempts": [1]}},
+        {"llm_fallback": {"attempts": [{"endpoint": "x", "status": "503", "target": "a"}]}},
+        {"llm_fallback": {"attempts": [{"endpoint": "x", "status": 503}], "status": 503, "flags": None}},
+    ],
+)
+def test_export_of_what_somebody_else_wrote(told: dict[str, Any]) -> None:
+    """A file of flows may hold anything; one sentence is said of it."""
+    flow = tflow.tflow(resp=True)
+    flow.metadata.update(told)
+    with pytest.raises(BadActionError, match=r"cannot be read|was not lost to its provider"):
+        fault_data(flow)

@@ -10,10 +10,14 @@ import pytest
 from mitmproxy import exceptions, types
 from mitmproxy.test import taddons, tflow
 
+from llm_fallback.admin import Shown
 from llm_fallback.config.destination import Destination
+from llm_fallback.config.in_force import Configuration
 from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.events import Acted, Event
+from llm_fallback.metrics import Metrics
+from llm_fallback.mitm.admin_page import AdminPage
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.actions import Actions
@@ -43,7 +47,18 @@ class Typed:
         self.engine.adopt(SNAPSHOT)
         self.actions = Actions(self.engine, lambda: SNAPSHOT)
         self._master = context.master
-        context.master.addons.add(Commands(self.actions, self.engine, lambda: SNAPSHOT))
+        page = AdminPage(
+            Shown(
+                metrics=Metrics(),
+                status=lambda: self.engine.status(SNAPSHOT),
+                configuration=Configuration,
+                snapshot=lambda: SNAPSHOT,
+                clock=self.engine.clock,
+                wall_clock=self.engine.wall_clock,
+                overrides=self.engine.overrides,
+            )
+        )
+        context.master.addons.add(Commands(self.actions, self.engine, lambda: SNAPSHOT, page.state))
 
     def run(self, line: str) -> Any:
         """Type a line."""
@@ -121,13 +136,15 @@ def test_what_cannot_be_is_said_in_one_sentence() -> None:
     def scene(typed: Typed) -> None:
         assert refused(typed, "llm.eject a.co:80").startswith("no target a.co:80 (did you mean a.com:80?)")
         assert refused(typed, "llm.eject a.com --for").startswith("write a time after the place")
-        assert refused(typed, "llm.eject a.com 3").startswith("'3': not a duration")
+        assert refused(typed, "llm.eject a.com 3").startswith("'3' is not a duration")
         assert refused(typed, "llm.pin c.com a.com").startswith("no managed host c.com")
         assert refused(typed, "llm.fault a.com rest").startswith("fault: no kind rest (did you mean reset?)")
         assert refused(typed, "llm.fault -f").startswith("-f: which file?")
         assert refused(typed, "llm.fault a.com -f /does/not/exist").startswith(
             "/does/not/exist cannot be read"
         )
+        nobody = refused(typed, "llm.fault a.com -f ~nobody-at-all/x")
+        assert nobody == "~nobody-at-all/x cannot be read (there is no such home folder)"
         assert typed.said == []
 
     typing(scene)
@@ -138,12 +155,16 @@ def test_the_status_is_shown() -> None:
 
     def scene(typed: Typed) -> None:
         typed.run("llm.eject a.com")
-        lines = typed.run("llm.status")
-        assert [line.split()[:2] for line in lines[1:]] == [
-            ["a.com:80", "10.0.0.1:443"],
-            ["b.com:80", "b.com:443"],
+        typed.run("llm.pin a.com b.com")
+        typed.run("llm.fault a.com:80 reset --percentage 50")
+        assert typed.run("llm.status") == [
+            "TARGET    ENDPOINT      STATE            RETURNS  ACTIVE  REQ  FAIL",
+            "a.com:80  10.0.0.1:443  ejected by hand  by hand       0    0     0",
+            "b.com:80  b.com:443     in rotation                    0    0     0",
+            "",
+            "pinned   a.com to b.com:80",
+            "fault 1  a.com:80: reset, 50 %",
         ]
-        assert "ejected by hand" in lines[1]
 
     typing(scene)
 
@@ -188,7 +209,9 @@ def test_explain() -> None:
         typed.run("llm.eject a.com")
         typed.run("llm.pin a.com b.com")
         lines = typed.call("llm.explain", managed())
-        assert lines[0] == "POST http://a.com/v1/chat/completions?a=b"
+        assert lines[0] == "Then: answered, 200"
+        now = lines[lines.index("Now:") + 1 :]
+        assert now[0] == "POST http://a.com/v1/chat/completions?a=b"
         assert any("vs.yaml:8" in line for line in lines)
         assert any("no healthy upstream" in line for line in lines)
         assert lines[-1] == "pinned   but all requests for a.com go to b.com:80 until llm.clear"

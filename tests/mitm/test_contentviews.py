@@ -65,8 +65,8 @@ def test_question_and_answer() -> None:
     flow = flow_of()
     asked, answered = prettify_message(flow.request, flow), response_of(flow)
     assert (asked.view_name, asked.syntax_highlight) == ("LLM", "none")
-    assert asked.text == "chat request: m, 1 message\n\n── user\nHi\n"
-    assert (answered.view_name, answered.text) == ("LLM", "chat answer: m, stop\n\n── assistant\nHello\n")
+    assert asked.text == "chat request: m, 1 message\n \n── user\nHi\n"
+    assert (answered.view_name, answered.text) == ("LLM", "chat answer: m, stop\n \n── assistant\nHello\n")
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,18 @@ def test_what_is_not_ours(body: bytes, kind: str, view: str) -> None:
     assert response_of(flow).view_name == view
 
 
+def test_a_stream_that_is_too_long() -> None:
+    """To read it would take seconds, in which mitmweb does nothing else; who wants to can."""
+    flow = flow_of(answer=STREAM + b": \n\n" * 1_500_000, kind=SSE, told={})
+    assert response_of(flow).view_name == "Raw"
+    assert response_of(flow, "LLM").view_name == "LLM"
+
+
 def test_chosen_by_hand() -> None:
     """What is no conversation is shown as it is, without a traceback."""
     shown = response_of(flow_of(answer=b"no healthy upstream", kind="text/plain"), "LLM")
     assert shown.text == "[neither a request to an LLM nor its answer]\n\nno healthy upstream"
-    assert response_of(flow_of(), "llm").text == "chat answer: m, stop\n\n── assistant\nHello\n"
+    assert response_of(flow_of(), "llm").text == "chat answer: m, stop\n \n── assistant\nHello\n"
 
 
 def test_stream_with_times() -> None:

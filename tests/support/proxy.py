@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 from tests.support.background import seconds
+from tests.support.forking import Forked, Forks
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -26,25 +28,40 @@ _CPYTHONS_OWN = re.compile(
 )
 _MITMDUMP = [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()"]
 
+type Process = subprocess.Popen[bytes] | Forked
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all proxies of a test run share: where mitmproxy keeps its CA, and whom they trust."""
+    """What all proxies of a test run share: where mitmproxy keeps its CA, whom they trust, how they start.
+
+    With `forks`, a mitmdump is a fork of a process that has imported already; without, it is a new one, whose
+    command line begins with that of the `launcher`.
+    """
 
     confdir: Path
     ca_bundle: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    forks: Forks | None = None
+    launcher: tuple[str, ...] = ()
 
     @property
     def client_ca(self) -> str:
         """The authority that clients of the proxy have to trust for https."""
         return str(self.confdir / "mitmproxy-ca-cert.pem")
 
+    def from_scratch(self, *launcher: str) -> "Setting":
+        """The same with every mitmdump a new process, as users start it."""
+        return replace(self, forks=None, launcher=launcher)
+
     def command(self, config: Path | str | None, options: Sequence[str]) -> list[str]:
         """How mitmdump is started; without a config, without the addon."""
+        return [*self.launcher, *_MITMDUMP, *self._arguments(config, options)]
+
+    def _arguments(self, config: Path | str | None, options: Sequence[str]) -> list[str]:
         addon = ["-s", "addon/main.py", "--set", f"llm_config={config}"] if config is not None else []
         own = ["--set", f"confdir={self.confdir}", "--listen-host", "127.0.0.1", "--listen-port", "0"]
-        return [*_MITMDUMP, *addon, *own, *options]
+        return [*addon, *own, *options]
 
     def process_environment(self) -> dict[str, str]:
         """Ours without proxy settings and colours, and what the test adds."""
@@ -54,19 +71,31 @@ class Setting:
         said["LLM_FALLBACK_RUNTIME_DIR"] = str(self.confdir / "runtime")
         return {**ours, **trusted, **said, **self.environment}
 
-    def run_to_end(self, config: Path | str | None, *options: str) -> subprocess.CompletedProcess[str]:
-        """Start mitmdump and wait until it ends by itself."""
-        return subprocess.run(
+    def start(self, config: Path | str | None, options: Sequence[str], log: int) -> Process:
+        """Start mitmdump, whose output goes to the open file `log`."""
+        if self.forks:
+            return self.forks.start(self._arguments(config, options), self.process_environment(), log)
+        return subprocess.Popen(
             self.command(config, options),
             cwd=ROOT,
             env=self.process_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=log,
             stderr=subprocess.STDOUT,
-            text=True,
-            timeout=START_S,
-            check=False,
         )
+
+    def run_to_end(self, config: Path | str | None, *options: str) -> subprocess.CompletedProcess[str]:
+        """Start mitmdump and wait until it ends by itself."""
+        with TemporaryFile("w+", encoding="utf-8") as log:
+            process = self.start(config, options, log.fileno())
+            try:
+                status = process.wait(START_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_S)
+                raise
+            log.seek(0)
+            return subprocess.CompletedProcess("mitmdump", status, log.read())
 
 
 def without_cpythons_own(log: str) -> str:
@@ -81,22 +110,19 @@ class Proxy:
         self.setting = setting
         self.lines: list[str] = []
         self.port = 0
-        self._command = setting.command(config, options)
+        self._config = config
+        self._options = options
         self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
+        self._reader: threading.Thread
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            env=self.setting.process_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        log, end_of_mitmdump = os.pipe()
+        self._reader = threading.Thread(target=self._read, args=[log], daemon=True)
+        try:
+            self._process = self.setting.start(self._config, self._options, end_of_mitmdump)
+        finally:
+            os.close(end_of_mitmdump)
         self._reader.start()
         try:
             listening = _LISTENING.search(self.wait_for_line(_LISTENING.pattern, within_s=START_S))
@@ -161,17 +187,14 @@ class Proxy:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(STOP_S)
             raise AssertionError(f"mitmdump did not end within {STOP_S:g} s:\n{self.log}") from None
         finally:
             self._reader.join(STOP_S)
-            assert process.stdout
-            process.stdout.close()
 
-    def _read(self) -> None:
-        assert self._process
-        assert self._process.stdout
-        for line in self._process.stdout:
-            with self._changed:
-                self.lines.append(line.rstrip("\n"))
-                self._changed.notify_all()
+    def _read(self, log: int) -> None:
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with self._changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()

@@ -117,6 +117,7 @@ def test_return_ends_what_outlier_detection_has_done() -> None:
         assert desk.actions.put_back("b.com") == (
             "nothing was out of rotation at b.com:80; failures count anew"
         )
+        assert desk.actions.put_back("all") == ("nothing was out of rotation; failures count anew everywhere")
 
     at_desk(main)
 
@@ -137,6 +138,11 @@ def test_pin_fault_and_clear() -> None:
         assert actions.clear() == "cleared 1 fault and 1 ejection by hand"
         assert desk.out == []
         assert actions.clear("all") == "there was nothing to clear"
+        for place in ("a.com", "b.com"):
+            actions.fault(place, {"kind": "hang"})
+        actions.pin("a.com", "b.com")
+        actions.eject("b.com")
+        assert actions.clear() == "cleared 2 faults, 1 pin and 1 ejection by hand"
 
     at_desk(main)
 
@@ -186,27 +192,6 @@ def test_refusals_change_nothing() -> None:
         assert (desk.out, desk.engine.overrides.pins, desk.engine.overrides.faults) == ([], {}, [])
 
     at_desk(main)
-
-
-def test_the_status_is_a_table() -> None:
-    """With who is out and why, and what a person has set."""
-
-    async def main(desk: Desk) -> str:
-        desk.engine.health.record(A, A.endpoints[0], Outcome(503), total=2, now=0.0)
-        desk.actions.eject("b.com")
-        desk.actions.pin("a.com", "b.com")
-        desk.actions.fault("a.com:80", {"kind": "reset", "percentage": 50})
-        return desk.actions.status()
-
-    assert at_desk(main).splitlines() == [
-        "TARGET    ENDPOINT     STATE                     RETURNS  ACTIVE",
-        "a.com:80  10.0.0.1:80  ejected: consecutive 5xx  in 10 s       0",
-        "          10.0.0.2:80  in rotation                             0",
-        "b.com:80  b.com:80     ejected by hand           by hand       0",
-        "",
-        "pinned   a.com to b.com:80",
-        "fault 1  a.com:80: reset, 50 %",
-    ]
 
 
 def test_places_are_what_actions_take() -> None:

@@ -183,6 +183,14 @@ def test_a_cut_answer_breaks_off(asked: OriginalRequest, media: str, start: byte
     assert [type(event) for event in story.world.events if isinstance(event, Ejected)] == [Ejected]
 
 
+def test_a_cut_answer_to_head() -> None:
+    """Has no body either."""
+    story = play({"kind": "cut"}, asked=request("HEAD"))
+
+    assert story.bodies in ([], [b""])
+    assert story.ends == [End.BROKEN]
+
+
 def test_a_cut_answer_as_it_was_captured() -> None:
     """With its own body, and no length that would be wrong."""
     data = {"kind": "cut", "headers": {"content-length": "999", "x-a": "b"}, "body": "data: {}\n\n"}

@@ -95,7 +95,7 @@ def _has_token(request: web.Request, token: str) -> bool:
     if not token or len(given) != 1:
         return False
     scheme, _, value = given[0].partition(" ")
-    is_right = secrets.compare_digest(value.strip().encode(), token.encode())
+    is_right = secrets.compare_digest(value.strip().encode("utf-8", "surrogateescape"), token.encode())
     return scheme.lower() == "bearer" and is_right
 
 

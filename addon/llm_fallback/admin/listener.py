@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import re
 import socket
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from aiohttp import web
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 _SHUTDOWN_S = 1.0
+_SILENT = logging.getLogger("llm-fallback.admin")
+_SILENT.disabled = True
+"""For aiohttp, which would log requests that cannot be read, and quote their headers."""
 
 
 class Address(NamedTuple):
@@ -54,7 +58,9 @@ class Listener:
         family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
         sock = socket.create_server(address[:2], family=family)
         self.address = Address(address.ip, sock.getsockname()[1])
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_SILENT, shutdown_timeout=_SHUTDOWN_S
+        )
         self._server: asyncio.Server | None = None
         # Begun at once: it is listening when this returns, and can be closed at any moment after.
         self._start = asyncio.Task(

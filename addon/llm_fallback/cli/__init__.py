@@ -13,7 +13,9 @@ _COMMANDS = (run, env, status, actions, check, explain, schema, script)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 clean, 1 findings or a failure, 2 bad usage."""
-    options = _parser().parse_args(arguments)  # exits with 2 on bad usage
+    options, unknown = _parser().parse_known_args(arguments)  # exits with 2 on bad usage
+    if unknown:
+        options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         exit_status: int = options.run(options)
         sys.stdout.flush()
@@ -34,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_to(commands)
+    for each in commands.choices.values():
+        each.set_defaults(refuse=each.error)  # whose usage is the command's own
     return parser
 
 

@@ -1,10 +1,10 @@
-"""`llm-fallback eject|return|pin|fault|clear`: act on a running proxy from another terminal."""
+"""`llm-fallback eject|return|pin|fault|clear|reload`: act on a running proxy from another terminal."""
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from llm_fallback.cli.admin_api import ApiError, add_admin, ask, the_proxy
 from llm_fallback.overrides import BadActionError
@@ -27,6 +27,10 @@ llm.export has written. It lasts until llm-fallback clear, or until the proxy en
 type _Asked = Callable[[argparse.Namespace], dict[str, Any]]
 
 
+class _UsageError(Exception):
+    """Words that do not go together."""
+
+
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands to the parser."""
     eject = _command(commands, "eject", "take a provider or an endpoint out of rotation", _eject)
@@ -42,6 +46,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     _add_fault(commands)
     clear = _command(commands, "clear", "end faults, pins and ejections by hand", _clear)
     clear.add_argument("what", metavar="PLACE|HOST|all", nargs="?", default="all", help="default: all")
+    _command(commands, "reload", "load the configuration again", lambda _: {})
 
 
 def _add_fault(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -72,15 +77,18 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_admin(parser)
-    parser.set_defaults(run=lambda options: _run(options, name, asked, parser.error))
+    parser.set_defaults(run=lambda options: _run(options, name, asked))
     return parser
 
 
-def _run(options: argparse.Namespace, name: str, asked: _Asked, refuse: Callable[[str], NoReturn]) -> int:
+def _run(options: argparse.Namespace, name: str, asked: _Asked) -> int:
     try:
         action = asked(options)
+    except _UsageError as error:
+        options.refuse(str(error))
     except BadActionError as error:
-        refuse(str(error))
+        sys.stderr.write(f"llm-fallback {name}: {str(error).removeprefix(f'{name}: ')}\n")
+        return 2
     try:
         answer = ask(the_proxy(options.admin), f"/api/actions/{name}", action)
     except ApiError as error:
@@ -92,7 +100,7 @@ def _run(options: argparse.Namespace, name: str, asked: _Asked, refuse: Callable
 
 
 def _eject(options: argparse.Namespace) -> dict[str, Any]:
-    time = {"for_s": seconds(options.time)} if options.time else {}
+    time = {} if options.time is None else {"for_s": seconds(options.time, "--for")}
     return {"place": options.place, **time}
 
 
@@ -122,10 +130,10 @@ def _fault(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.file is None:
         if options.place is None:
-            raise BadActionError("write PLACE and a fault, or -f FILE")
+            raise _UsageError("write PLACE and a fault, or -f FILE")
         return {"place": options.place, "fault": fault_data(options.words, named)}
     if options.words:
-        raise BadActionError("write the fault or -f FILE, not both")
+        raise _UsageError("write the fault or -f FILE, not both")
     place, data = fault_file(_read(options.file), options.place)
     changed = fault_data([FaultKind.CUT], named)  # which takes all options
     return {"place": place, "fault": {**data, **changed, "kind": data["kind"]}}
@@ -137,4 +145,4 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise BadActionError(f"{file} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise BadActionError(f"{file} is no UTF-8") from None
+        raise BadActionError(f"{file} is not UTF-8") from None

@@ -50,7 +50,7 @@ def ask(proxy: Runtime, path: str, action: Mapping[str, Any] | None = None) -> A
     except (OSError, HTTPException):
         raise ApiError(f"the proxy at {proxy.admin} does not answer") from None
     except ValueError:
-        raise ApiError(f"the proxy at {proxy.admin} answers no JSON to {path}") from None
+        raise ApiError(f"what the proxy at {proxy.admin} answers to {path} is not JSON") from None
 
 
 def _said(error: HTTPError) -> str | None:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +15,12 @@ from llm_fallback.cli.ca_bundle import UnreadableError, bundle
 from llm_fallback.cli.check import add_workload
 from llm_fallback.cli.child_proxy import ChildProxy, ProxyEndedError, last_words
 from llm_fallback.cli.environment import proxy_url, variables
-from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen
+from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen, address, is_loopback, is_taken
 from llm_fallback.cli.relay import Relay, StoppedError
 from llm_fallback.cli.summary import summary
 
 _ADMIN_PORT = 9901
+_SAY_WHERE = frozenset({"listen_host", "listen_port", "mode", "server"})
 _DESCRIPTION = """\
 Run mitmproxy with the addon. With a command, run that, with its requests led through a proxy of its own:
 
@@ -31,6 +32,10 @@ Its input, output, signals and exit status are its own; the proxy ends with it, 
 says what came of its requests. Without --web, https to hosts that the configuration does not name is passed
 on unread. Exit status: the command's, 128 + n if signal n ended it, 126 or 127 if it cannot be run; 1 if the
 proxy does not start, 2 for bad usage."""
+
+
+class _TakenError(Exception):
+    """Somebody else listens where the proxy is to listen, in a sentence."""
 
 
 class _NotRunError(Exception):
@@ -89,18 +94,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> int:
-    if not options.command:
-        _exec(options, refuse)
-    if options.front_end == frontend.MITMPROXY:
+    if options.command and options.front_end == frontend.MITMPROXY:
         refuse("--console needs the terminal, and so does the command; --web does not")
     try:
+        if not options.command:
+            _exec(options, refuse)
         return _run_command(options, Relay(), refuse)
     except StoppedError as stopped:
         return 128 + stopped.number
     except _NotRunError as error:
         _say(str(error))
         return error.status
-    except (ProxyEndedError, UnreadableError) as error:
+    except (ProxyEndedError, UnreadableError, _TakenError) as error:
         _say(str(error))
         return 1
 
@@ -109,6 +114,7 @@ def _exec(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> NoR
     """Become the front end."""
     settings = _settings(options, options.admin or f"127.0.0.1:{_ADMIN_PORT}", refuse)
     listen = options.listen or DEFAULT_LISTEN
+    _look_at(listen, options.said)
     arguments = frontend.arguments([frontend.ADDON], listen, settings, options.said)
     command = [*frontend.program(options.front_end), *arguments]
     sys.stdout.flush()
@@ -126,7 +132,7 @@ def _run_command(options: argparse.Namespace, relay: Relay, refuse: Callable[[st
                 status = _run_behind(proxy, options.command, relay, Path(folder))
         if not options.verbose and not options.quiet:
             with log.open(encoding="utf-8", errors="replace") as lines:
-                _say(summary(line.rstrip("\n") for line in lines))
+                _say(summary((line.rstrip("\n") for line in lines), options.command[0]))
     return status
 
 
@@ -136,7 +142,22 @@ def _arguments_of_child(options: argparse.Namespace, refuse: Callable[[str], NoR
         # What is left in the log: a line for each managed request, ejections, and what goes wrong.
         settings |= {"dumper_filter": "!~all", "termlog_verbosity": "warn"}
     listen = options.listen or ("127.0.0.1", 0)
+    _look_at(listen, options.said)
     return frontend.arguments([frontend.ADDON, frontend.COMPANION], listen, settings, options.said)
+
+
+def _look_at(listen: tuple[str, int], said: Sequence[str]) -> None:
+    """Say what is wrong with where the proxy is to listen. Raises _TakenError."""
+    if _SAY_WHERE & {option.partition("=")[0] for option in said}:
+        return  # it listens elsewhere
+    host, port = listen
+    if port and is_taken(host, port):
+        raise _TakenError(f"{address(host, port)} is taken; use --listen {address(host, 0)[:-1]}PORT")
+    if not is_loopback(host):
+        where = address(host, port) if port else host
+        _say(
+            f"warning: whoever reaches {where} spends the keys of the configuration; --listen 127.0.0.1:PORT"
+        )
 
 
 def _settings(options: argparse.Namespace, admin: str, refuse: Callable[[str], NoReturn]) -> dict[str, str]:

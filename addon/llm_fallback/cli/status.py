@@ -3,13 +3,15 @@
 import argparse
 import json
 import os
+import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_fallback.cli.admin_api import ApiError, add_admin, ask, the_proxy
-from llm_fallback.overview import as_text, duration
+from llm_fallback.overview import as_text, duration, printable
 from llm_fallback.runtime import Runtime
 
 _DESCRIPTION = """\
@@ -61,21 +63,31 @@ def _show(state: Mapping[str, Any], proxy: Runtime, options: argparse.Namespace)
     if options.output == "json":
         text = json.dumps(state, indent=None if options.watch else 2)
     else:
-        colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        text = f"{_heading(state, proxy)}\n\n{as_text(state, colours=colours)}"
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else None
+        colours = is_terminal and not os.environ.get("NO_COLOR")
+        heading = "\n".join(_heading(state, proxy, width))
+        text = f"{heading}\n\n{as_text(state, colours=colours, width=width)}"
         if options.watch:
-            text = f"{_CLEAR}{text}" if sys.stdout.isatty() else f"{text}\n"
+            text = f"{_CLEAR}{text}" if is_terminal else f"{text}\n"
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 
-def _heading(state: Mapping[str, Any], proxy: Runtime) -> str:
+def _heading(state: Mapping[str, Any], proxy: Runtime, width: int | None) -> Iterator[str]:
     up = duration(max(0.0, state.get("now", 0.0) - state.get("started_at", 0.0)))
-    heading = f"{', '.join(proxy.proxy) or 'a proxy'}, up {up}, http://{proxy.admin}"
-    is_current = state.get("configuration", {}).get("is_current", True)
-    return (
-        heading
-        if is_current
-        else f"{heading}\nthe last edit of its configuration has errors and is not in force"
-    )
+    yield from _wrapped(f"{', '.join(proxy.proxy) or 'a proxy'}, up {up}, http://{proxy.admin}", width)
+    configuration = state.get("configuration", {})
+    if configuration.get("is_current", True):
+        return
+    findings = configuration.get("findings", ())
+    error = next((each["text"] for each in findings if each["severity"] == "error"), None)
+    said = "the last edit of its configuration has errors and is not in force"
+    yield from _wrapped(f"{said}: {error}" if error else said, width)
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    """The whole text, in lines."""
+    shown = printable(" ".join(text.split()))
+    return textwrap.wrap(shown, width, subsequent_indent="  ", break_on_hyphens=False) if width else [shown]

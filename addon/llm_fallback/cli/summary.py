@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePath
 
 # As story.handled and story.ejected have it; the results are those of story.result.
 _HANDLED = re.compile(
@@ -10,11 +11,16 @@ _HANDLED = re.compile(
     r" \| (?P<status>no answer|\d{3})(?: (?P<flags>[A-Z,]+))? in \d+ ms$"
 )
 _EJECTED = re.compile(r"\bejected (?P<target>\S+) endpoint \S+ (?:for|until) ")
+_NODES = frozenset({"node", "npm", "npx"})
+_NODE = "; Node before 24 (22.21) does not read proxy variables"
 _FLAGS_OF_FAILURES = frozenset({"UC", "UT"})
 
 
-def summary(log: Iterable[str]) -> str:
-    """How many requests there were, whom they fell back to, how many failed, and who was ejected."""
+def summary(log: Iterable[str], command: str = "") -> str:
+    """How many requests there were, whom they fell back to, how many failed, and who was ejected.
+
+    `command` is the program, as it was called: where no request came, it may be why.
+    """
     total, failed, given_up = 0, 0, 0
     fell_back: Counter[str] = Counter()
     ejected: Counter[str] = Counter()
@@ -30,7 +36,7 @@ def summary(log: Iterable[str]) -> str:
         elif found := _EJECTED.search(line):
             ejected[found["target"]] += 1
     if not total:
-        return "no request came to a managed host"
+        return f"no request came to a managed host{_NODE if PurePath(command).name in _NODES else ''}"
     parts = [_requests(total)]
     parts += [f"{count} fell back to {target}" for target, count in fell_back.most_common()]
     parts += [f"{failed} failed"] if failed else []

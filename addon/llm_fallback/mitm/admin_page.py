@@ -2,16 +2,16 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mitmproxy import ctx
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from llm_fallback import runtime
-from llm_fallback.admin import Address, Listener, Shown, application
+from llm_fallback.admin import Address, Listener, Shown, application, state
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.runtime import Runtime
 from llm_fallback.upstream.actions import Actions
@@ -54,6 +54,10 @@ class AdminPage:
         self._listener: Listener | None = None
         self._known_as: Runtime | None = None
         self._is_started = False
+
+    def state(self) -> Mapping[str, Any]:
+        """What `/api/state` tells, whether or not the page is shown."""
+        return state.state(self._shown) | state.past(self._shown.history)
 
     def show_at(self, address: Address | None) -> None:
         """Where it is wanted from now on; None is nowhere."""

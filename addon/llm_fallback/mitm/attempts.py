@@ -9,6 +9,7 @@ from mitmproxy.flow import Error
 
 from llm_fallback import story
 from llm_fallback.mitm import flows
+from llm_fallback.mitm.echoes import Echoes
 from llm_fallback.redaction import redact_value
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.shared import LostAttempt
@@ -52,13 +53,17 @@ def _flow_of(flow: http.HTTPFlow, lost: LostAttempt) -> http.HTTPFlow:
     if attempt.status is None:
         shown.error = Error(attempt.result, now)
     else:
-        fields = [(flows.encode(n), flows.encode(redact_value(n, v))) for n, v in lost.headers]
+        echoes = Echoes([lost.outgoing])
+        fields = [
+            (flows.encode(n), echoes.without(flows.encode(redact_value(n, v)))) for n, v in lost.headers
+        ]
         began_answering = began + attempt.duration_s
-        body = flows.without_key(lost.body, lost.outgoing.api_key)
+        packed = next((v for n, v in lost.headers if n.lower() == "content-encoding"), "")
+        body = echoes.body(lost.body, packed)
         shown.response = http.Response(
             b"HTTP/1.1", attempt.status, b"", http.Headers(fields), body, None, began_answering, now
         )
-    shown.comment = story.lost(attempt)
+    shown.comment = story.lost(attempt, flow.id)
     shown.marked = LOST
     shown.metadata[METADATA] = {"of": flow.id, **story.attempt_as_data(attempt)}
     return shown

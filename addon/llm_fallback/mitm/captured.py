@@ -53,11 +53,33 @@ def request_of(flow: http.HTTPFlow) -> OriginalRequest:
     )
 
 
+def story_of(flow: http.HTTPFlow) -> list[str]:
+    """What its metadata tell of what has happened; nothing if the flow was not managed."""
+    decision = flow.metadata.get(carriage.METADATA)
+    if not isinstance(decision, Mapping):
+        return []
+    flags = ",".join(map(str, decision.get("flags") or ()))
+    answer = decision.get("status") or "no answer"
+    lines = [f"Then: {decision.get('result')}, {answer}{f' {flags}' if flags else ''}", f"  {flow.comment}"]
+    if source := decision.get("source"):
+        lines.append(f"  by {source}")
+    return lines
+
+
 def fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
     """The failure that the flow shows, as data with which it can be injected; `place` is whose it was.
 
     Raises BadActionError if the flow shows none, or one of the proxy's own.
     """
+    try:
+        return _fault_data(flow)
+    except BadActionError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError):  # it comes from a file, which may hold anything
+        raise BadActionError("what this flow tells of its attempts cannot be read") from None
+
+
+def _fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
     attempt = flow.metadata.get(attempts.METADATA)
     if isinstance(attempt, Mapping):
         return _data(attempt, _lost(flow, attempt))

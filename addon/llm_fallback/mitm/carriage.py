@@ -2,7 +2,6 @@
 
 from mitmproxy import http
 from mitmproxy.connection import Server
-from pydantic import SecretStr
 
 from llm_fallback import story
 from llm_fallback.config.snapshot import Target
@@ -10,6 +9,7 @@ from llm_fallback.events import Handled
 from llm_fallback.messages import Outgoing
 from llm_fallback.mitm import flows
 from llm_fallback.mitm.attempts import LOST, AttemptFlows
+from llm_fallback.mitm.echoes import Echoes
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.engine import Engine
@@ -47,7 +47,8 @@ class Carriage:
         self._server: Server | None = None
         self._exchange: Exchange | None = None
         self._closes_client = False
-        self._key: SecretStr | None = None
+        self._sent: list[Outgoing] = []
+        self._echoes = Echoes(())
 
     def exchange(self, server: Server) -> Exchange:
         """The exchange for the flow's request."""
@@ -64,6 +65,8 @@ class Carriage:
         response = flows.response_of(self._flow, head)
         if self._closes_client:
             response.headers["connection"] = "close"
+        self._echoes = Echoes(self._sent)
+        self._echoes.hide_in(response)
         return response
 
     def ending(self) -> None:
@@ -71,11 +74,12 @@ class Carriage:
         response, exchange = self._flow.response, self._exchange
         self._exchange = None  # which knows us: together they would be kept until the collector comes
         if response and response.stream and exchange:
-            response.data.content = flows.without_key(exchange.record.beginning, self._key)
+            encoding = response.headers.get("content-encoding", "")
+            response.data.content = self._echoes.body(exchange.record.beginning, encoding)
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Show what is sent where."""
-        self._key = outgoing.api_key
+        self._sent.append(outgoing)
         if self._server:
             flows.show_request(self._flow, self._server, outgoing, target, endpoint)
 
@@ -92,6 +96,6 @@ class Carriage:
             data["arrivals"] = record.arrivals(since=self._exchange.began)
             data["shown_bytes"] = record.shown_bytes
         self._flow.metadata[METADATA] = data
-        self._flow.comment = story.summary(event)
+        self._flow.comment = story.comment(event)
         if (marker := _MARKER_OF.get(story.result(event))) and not self._flow.marked:
             self._flow.marked = marker

@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
 
+from llm_fallback import overview
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.explanation import as_text, explain
 from llm_fallback.mitm import attempts, captured
@@ -81,15 +82,23 @@ class Commands:
 
     name: ClassVar = "llm-fallback-commands"
 
-    def __init__(self, actions: Actions, engine: Engine, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self,
+        actions: Actions,
+        engine: Engine,
+        snapshot: Callable[[], Snapshot],
+        state: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        """`state` is what `/api/state` tells."""
         self._actions = actions
         self._engine = engine
         self._snapshot = snapshot
+        self._state = state
 
     @_typed("llm.status")
     def status(self) -> Sequence[str]:
-        """Show targets and endpoints, who is in rotation, and what is pinned or injected."""
-        return self._actions.status().splitlines()
+        """Show targets and endpoints, who is in rotation, what is pinned or injected, and what fell back."""
+        return overview.as_text(self._state()).splitlines()
 
     @_typed("llm.eject", place="llm.places")
     def eject(self, place: str, *time: str) -> None:
@@ -127,11 +136,12 @@ class Commands:
 
     @_typed("llm.explain")
     def explain(self, flow: flow.Flow) -> Sequence[str]:
-        """Say what would happen to a flow's request now, and why."""
+        """Say what happened to a flow's request, and what would happen to it now, and why."""
         shown = self._client_flow(_http(flow))
+        happened = captured.story_of(shown)
         request = captured.request_of(shown)
         told = explain(self._snapshot(), request, is_ejected=self._engine.health.is_ejected)
-        lines = as_text(told, width=_WIDTH).splitlines()
+        lines = [*happened, *(["", "Now:"] if happened else []), *as_text(told, width=_WIDTH).splitlines()]
         if pinned := self._engine.overrides.pinned_name(request.host):
             lines.append(f"pinned   but all requests for {request.host} go to {pinned} until llm.clear")
         return lines
@@ -142,8 +152,8 @@ class Commands:
         data = captured.fault_data(_http(flow))
         try:
             Path(path).expanduser().write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise BadActionError(f"{path} cannot be written ({error.strerror})") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BadActionError(f"{path} cannot be written ({_reason(error)})") from None
         logger.info("wrote %s at %s to %s", data["kind"], data["place"], path)
 
     @command.command("llm.places")  # type: ignore[untyped-decorator]  # it is mitmproxy's
@@ -205,6 +215,13 @@ def _read(name: str) -> str:
         raise BadActionError("-f: which file?")
     try:
         return Path(name).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise BadActionError(f"{name} cannot be read ({reason})") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadActionError(f"{name} cannot be read ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str | None:
+    if isinstance(error, OSError):
+        return error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no UTF-8"
+    return "there is no such home folder" if isinstance(error, RuntimeError) else "that is no path"

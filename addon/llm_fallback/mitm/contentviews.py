@@ -1,5 +1,6 @@
 """Effect: mitmproxy's view of requests to LLMs and their answers, as conversations."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from mitmproxy import contentviews, http
@@ -23,6 +24,7 @@ NAME = "LLM"
 _BEFORE_JSON_AND_GRAPHQL = 3.0
 _NOT_OURS = -1.0
 _MAX_BYTES = 32 * 1024 * 1024
+_MAX_STREAM_BYTES = 4 * 1024 * 1024  # it is read event by event, and mitmweb does nothing else meanwhile
 _MAX_SECONDS = 1e9
 
 
@@ -58,10 +60,11 @@ class LLMContentview(Contentview):
         latest, self._latest = self._latest, None
         shown = latest[1] if latest and latest[0] is data else _text(data, metadata)
         if shown is not None:
-            return shown
+            return _EMPTY_LINE.sub(" ", shown)
         return f"[neither a request to an LLM nor its answer]\n\n{data.decode(errors='backslashreplace')}"
 
 
+_EMPTY_LINE = re.compile(r"(?<=\n)(?=\n)")  # mitmweb leaves out those with nothing in them
 _VIEW = LLMContentview()
 """The one of this process: mitmproxy has no way to take a view away, so it is never added twice."""
 
@@ -83,6 +86,8 @@ def install() -> Callable[[], None]:
 def _may_be_ours(data: bytes, metadata: Metadata) -> bool:
     message, flow = metadata.http_message, metadata.flow
     if not isinstance(message, http.Message) or len(data) > _MAX_BYTES:
+        return False
+    if len(data) > _MAX_STREAM_BYTES and is_stream(data, metadata.content_type or ""):
         return False
     is_llm = _is_managed(metadata) or (isinstance(flow, http.HTTPFlow) and is_api_path(flow.request.path))
     if isinstance(message, http.Request):

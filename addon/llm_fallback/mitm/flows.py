@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
-from pydantic import SecretStr
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing
@@ -36,7 +35,6 @@ _REDACTED = REDACTED.encode()
 _BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
 # Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
 # collector comes: the exchange, the flow, their bodies.
-_MIN_KEY_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -151,12 +149,6 @@ def show_request(
     server.state = ConnectionState.OPEN
     server.tls = target.tls is not None
     server.sni = target.tls.sni if target.tls else None
-
-
-def without_key(body: bytes, key: SecretStr | None) -> bytes:
-    """A body to look at: without the provider's own key, which a provider may quote."""
-    secret = key.get_secret_value().encode() if key else b""
-    return body.replace(secret, _REDACTED) if len(secret) >= _MIN_KEY_BYTES else body
 
 
 def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:

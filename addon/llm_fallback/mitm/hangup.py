@@ -3,7 +3,11 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
+from types import FrameType
+
+_GRACE_S = 2.0
 
 
 def install(
@@ -16,22 +20,30 @@ def install(
     # A process under nohup outlives its terminal; a daemon or a container has none.
     ends_with_terminal = before is not signal.SIG_IGN and _has_terminal()
 
-    def hang_up() -> None:
+    def hang_up(number: int, _frame: FrameType | None) -> None:
         if ends_with_terminal and not _has_terminal():
-            on_terminal_closed()
+            # The console reads from its closed terminal for ever, and nothing in its loop comes to pass.
+            signal.signal(number, signal.SIG_DFL)
+            _in_any_case_after(_GRACE_S, number)
+            loop.call_soon_threadsafe(on_terminal_closed)
         else:
-            on_demand()
+            loop.call_soon_threadsafe(on_demand)
 
     try:
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
-    except (NotImplementedError, RuntimeError, ValueError):
-        return lambda: None  # not the main thread, or a loop without signals
+        signal.signal(signal.SIGHUP, hang_up)
+    except ValueError:
+        return lambda: None  # not the main thread
 
     def uninstall() -> None:
-        loop.remove_signal_handler(signal.SIGHUP)
         signal.signal(signal.SIGHUP, before)
 
     return uninstall
+
+
+def _in_any_case_after(seconds: float, number: int) -> None:
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _has_terminal() -> bool:

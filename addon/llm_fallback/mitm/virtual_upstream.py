@@ -133,9 +133,7 @@ class _Run(commands.StartHook):
                 exchange.close()
             if upstream.is_waiting:  # or the layers above would remember the command for ever
                 await handler.server_event(_Arrived(upstream.mailbox, rest))
-            upstream.mailbox.blocking = (
-                False  # it knew its layer: both would be kept until the collector comes
-            )
+            upstream.mailbox.blocking = False  # it knew its layer: both would be kept for a while
 
 
 class VirtualUpstream(HttpConnection):

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from itertools import islice
 
 _MAX_NAMED = 10
+_LONGEST_NAME = 300  # a host has 253 characters at most
 
 
 class BadActionError(ValueError):
@@ -19,6 +20,8 @@ def some_of(names: Collection[str]) -> str:
 
 def near(name: str, names: Iterable[str]) -> str:
     """A hint at the name that was probably meant; empty if there is none."""
+    if len(name) > _LONGEST_NAME:
+        return ""  # to compare it takes long
     known = list(names)
     beginning = [each for each in known if name and each.startswith(name)]
     found = beginning[:1] or get_close_matches(name, known, n=1)

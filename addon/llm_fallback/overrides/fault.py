@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +20,11 @@ _NOT_REPLAYED = frozenset(
     }
 )
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# Bytes that are no UTF-8 are U+DC80 to U+DCFF; other halves of surrogate pairs stand for nothing.
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
+_MAX_COUNT = 10**9
+WITHOUT_BODY = frozenset({204, 205, 304})
+"""Statuses of answers that are all head."""
 
 
 class FaultKind(StrEnum):
@@ -119,8 +123,10 @@ def fault_of(data: object) -> Fault:
         if kind not in _MEMBERS[member] and data[member] is not None:
             raise BadActionError(f"fault: {kind} takes no {member}")
     count = data.get("count")
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-        raise BadActionError("fault: count: write a whole number from 1, or leave it out")
+    if count is not None and (
+        not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= _MAX_COUNT
+    ):
+        raise BadActionError(f"fault: count: write a whole number from 1 to {_MAX_COUNT}, or leave it out")
     percentage = _number(data, "percentage", 100.0)
     if not 0 < percentage <= 100:
         raise BadActionError("fault: percentage: write a number above 0 and up to 100")
@@ -149,6 +155,8 @@ def _status(data: Mapping[Any, Any], kind: FaultKind) -> int:
         return 200
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
         raise BadActionError("fault: status: write a number from 200 to 599")
+    if kind is FaultKind.CUT and status in WITHOUT_BODY:
+        raise BadActionError(f"fault: status: an answer with {status} has no body that could be cut")
     return status
 
 
@@ -156,7 +164,7 @@ def _number(data: Mapping[Any, Any], member: str, default: float) -> float:
     value = data.get(member)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise BadActionError(f"fault: {member}: write a number")
     return float(value)
 

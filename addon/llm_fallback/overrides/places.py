@@ -7,6 +7,8 @@ from llm_fallback.config.snapshot import Snapshot, Target, TargetKey
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides.errors import BadActionError, near, some_of
 
+_LONGEST = 1000
+
 FORM = "HOST[:PORT][/SUBSET][@ADDRESS:PORT]"
 
 _PLACE = re.compile(
@@ -27,9 +29,9 @@ class Place:
     @classmethod
     def parse(cls, written: str) -> "Place":
         """The place as people write it; raises BadActionError."""
-        parts = _PLACE.fullmatch(written.strip())
+        parts = _PLACE.fullmatch(written.strip()) if len(written) <= _LONGEST else None
         if parts is None:
-            raise BadActionError(f"{written!r} is no place; write {FORM}")
+            raise BadActionError(f"{written[:_LONGEST]!r} is no place; write {FORM}")
         return cls(
             parts["host"].lower().removesuffix("."),
             int(parts["port"]) if parts["port"] else None,

@@ -14,12 +14,14 @@ OPTIONS = ("--percentage", "--count", "--body", "--header")
 _VALUES = {FaultKind.STATUS: "a status, such as 503", FaultKind.DELAY: "a time, such as 2s"}
 
 
-def seconds(written: str) -> float:
-    """The seconds of a time such as `30s` or `1m30s`; raises BadActionError."""
+def seconds(written: str, of: str = "") -> float:
+    """The seconds of a time such as `30s` or `1m30s`, which is `of` what; raises BadActionError."""
     try:
         return parse_duration_ms(written) / 1000
     except ValueError as error:
-        raise BadActionError(f"{written!r}: {error}") from None
+        what, reason = f"{of}: " if of else "", str(error)
+        joint = " is" if reason.startswith("not ") else ":"
+        raise BadActionError(f"{what}{written!r}{joint} {reason}") from None
 
 
 def fault_words(words: Sequence[str]) -> dict[str, Any]:
@@ -68,8 +70,8 @@ def fault_file(text: str, place: str | None = None) -> tuple[str, dict[str, Any]
     """
     try:
         data = json.loads(text)
-    except ValueError:
-        raise BadActionError("the file of a fault is no JSON") from None
+    except (ValueError, RecursionError):
+        raise BadActionError("the file of a fault is not JSON") from None
     where = data.pop("place", None) if isinstance(data, dict) else None
     fault_of(data)
     where = place or where
@@ -88,7 +90,7 @@ def _add_value(data: dict[str, Any], values: Sequence[str]) -> None:
     if kind is FaultKind.STATUS:
         data["status"] = _whole("status", values[0])
     elif kind is FaultKind.DELAY:
-        data["delay_s"] = seconds(values[0])
+        data["delay_s"] = seconds(values[0], "delay")
 
 
 def _header(written: str) -> tuple[str, str]:

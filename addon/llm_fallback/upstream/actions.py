@@ -7,14 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from llm_fallback import overview
-from llm_fallback.config.snapshot import Snapshot, Target, name_of
+from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Acted, Returned
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides import BadActionError, Fault, Place, fault_of
 from llm_fallback.overrides.errors import some_of
 from llm_fallback.overrides.places import managed_host, single_target
-from llm_fallback.status import EndpointStatus, TargetStatus
 from llm_fallback.upstream.engine import Engine
 
 __all__ = ["ALL", "Actions", "BadActionError"]
@@ -64,9 +62,10 @@ class Actions:
             for each in (endpoint,) if endpoint else known:
                 self._engine.readmission.vouch((target.key, each))  # or it would be on probation
         self._tell_all(returned)
-        name = _named(where, targets)
         if not returned:
-            return self._done(f"nothing was out of rotation at {name}; failures count anew", targets)
+            at = f" at {_named(where, targets)}" if where else ""
+            anew = "anew" if where else "anew everywhere"
+            return self._done(f"nothing was out of rotation{at}; failures count {anew}", targets)
         places = some_of([f"{each.host}:{each.port}@{each.endpoint}" for each in returned])
         return self._done(f"returned {places}", targets)
 
@@ -106,22 +105,9 @@ class Actions:
         at = "" if where is None else f" at {where}"
         if not counted:
             return f"there was nothing to clear{at}"
-        return self._done(f"cleared {' and '.join(counted)}{at}", targets)
-
-    def state(self) -> dict[str, Any]:
-        """Targets, endpoints and what a person has set, in the shape of the admin API's `/api/state`."""
-        now, overrides = self._engine.clock(), self._engine.overrides
-        return {
-            "targets": [_target(status, now) for status in self._engine.status(self._snapshot())],
-            "pins": [{"host": host, "target": name_of(key)} for host, key in overrides.pins.items()],
-            "faults": [
-                {"id": each.id, "place": str(each.place), "text": str(each)} for each in overrides.faults
-            ],
-        }
-
-    def status(self) -> str:
-        """The same as a table for people."""
-        return overview.as_text(self.state())
+        *most, last = counted
+        listed = f"{', '.join(most)} and {last}" if most else last
+        return self._done(f"cleared {listed}{at}", targets)
 
     def places(self) -> list[str]:
         """All places as they are written: hosts, targets, and endpoints."""
@@ -173,9 +159,7 @@ class Actions:
         return text
 
 
-def _named(where: Place | None, targets: Sequence[tuple[Target, object]]) -> str:
-    if where is None:
-        return "all targets"
+def _named(where: Place, targets: Sequence[tuple[Target, object]]) -> str:
     endpoint = f"@{where.endpoint}" if where.endpoint else ""
     return some_of([f"{target}{endpoint}" for target, _ in targets])
 
@@ -184,23 +168,3 @@ def _counted(number: int, word: str) -> str:
     if number == 1:
         return f"1 {word}"
     return f"{number} ejections by hand" if word.startswith("ejection") else f"{number} {word}s"
-
-
-def _target(status: TargetStatus, now: float) -> dict[str, Any]:
-    return {
-        "name": str(status.target),
-        "in_rotation": any(each.is_in_rotation for each in status.endpoints),
-        "endpoints": [_endpoint(each, now) for each in status.endpoints],
-    }
-
-
-def _endpoint(status: EndpointStatus, now: float) -> dict[str, Any]:
-    returns_at = status.returns_at
-    return {
-        "address": str(status.endpoint),
-        "state": status.word,
-        "reason": str(status.state.ejected_for) if status.state and status.state.ejected_for else None,
-        "returns_in_s": None if returns_at in (None, math.inf) else max(0.0, returns_at - now),
-        "multiplier": status.state.multiplier if status.state else 0,
-        "active_requests": status.active_requests,
-    }

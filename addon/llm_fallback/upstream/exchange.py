@@ -18,7 +18,7 @@ from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
-from llm_fallback.messages import OriginalRequest, is_well_formed
+from llm_fallback.messages import OriginalRequest, is_well_formed, printable
 from llm_fallback.outlier import Outcome
 from llm_fallback.redaction import redact_query
 from llm_fallback.routing import Matched, Routed, choose_destination, find_route
@@ -262,8 +262,8 @@ class Exchange:
             self._target = self._dispatch.last_target or self._target
         chosen = self._routed.target if self._routed else None
         event = Handled(
-            self._request.method,
-            self._request.host,
+            printable(self._request.method),
+            printable(self._request.host),
             self._matched.route.name if self._matched else "no route",
             str(self._target or "nowhere"),
             str(chosen) if self._target is not chosen and not self._override else None,
@@ -285,14 +285,15 @@ class Exchange:
 
     def _received(self) -> Received:
         request = self._request
+        asked_model = self._dispatch.asked_model if self._dispatch else None
         return Received(
             self._began_at,
             request.scheme,
-            redact_query(request.path),
+            printable(redact_query(request.path)),
             len(request.body),
             request.client,
-            self._dispatch.asked_model if self._dispatch else None,
-            {n.lower(): v for n, v in request.headers if n.lower() in REPORTED_HEADERS},
+            printable(asked_model) if asked_model else None,
+            {n.lower(): printable(v) for n, v in request.headers if n.lower() in REPORTED_HEADERS},
         )
 
     def _told_of(self, answered: Answered) -> Answer:

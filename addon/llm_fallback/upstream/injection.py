@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.overrides import Fault, FaultKind
+from llm_fallback.overrides.fault import WITHOUT_BODY
 from llm_fallback.rescue.retries import asks_for_stream
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.client import AttemptFailed, BodyBroken, Response
@@ -30,7 +31,6 @@ _WHOLE = {
     "model": "injected",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": _BEGUN}}],
 }
-_WITHOUT_BODY = frozenset({204, 205, 304})
 
 type Connected = Callable[[], None]
 """Is called when there is a connection."""
@@ -108,10 +108,10 @@ def _answer(fault: Fault, outgoing: Outgoing) -> InjectedResponse:
         body, default = json.dumps({"error": error}).encode(), _JSON
     body = body or b""
     length = str(len(body))
-    if fault.status in _WITHOUT_BODY or outgoing.method == "HEAD":
+    if fault.status in WITHOUT_BODY or outgoing.method == "HEAD":
         body = b""
     headers = _framed(fault.headers, default or _type_of(body))
-    if fault.status not in _WITHOUT_BODY:
+    if fault.status not in WITHOUT_BODY:
         headers = (*headers, ("content-length", length))
     return InjectedResponse(fault.status, headers, body, is_cut=False)
 
@@ -123,6 +123,7 @@ def _cut_answer(fault: Fault, outgoing: Outgoing) -> InjectedResponse:
     elif body is None:
         body, default = json.dumps(_WHOLE).encode()[: -len('"}}]}')], _JSON
     headers = _framed(fault.headers, default or _type_of(body))
+    body = b"" if outgoing.method == "HEAD" else body
     return InjectedResponse(fault.status, headers, body, is_cut=True)
 
 

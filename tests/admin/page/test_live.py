@@ -62,23 +62,3 @@ def test_it_comes_back_when_the_proxy_does(page: Page, listener: Listener, backg
     assert page.text("#timeline-none").startswith("Nothing has happened yet")
     tell(background, listener, "decision", decision(1, id="more", at=NOW + 70))
     page.wait_for("document.querySelectorAll('tbody').length === 2")
-
-
-def test_a_hidden_tab_draws_nothing_until_it_is_seen(
-    page: Page, listener: Listener, background: Background
-) -> None:
-    page.evaluate(
-        "Object.defineProperty(document, 'hidden', {get: () => globalThis.away, configurable: true})"
-    )
-    page.evaluate("globalThis.away = true")
-    tell(background, listener, "state", listener.state | {"targets": []})
-    page.wait_for("document.title === 'llm-fallback'")
-    assert (
-        page.evaluate(
-            "new Promise(done => requestAnimationFrame(() => done("
-            "document.querySelectorAll('#cards > li').length)))"
-        )
-        == 3
-    )
-    page.evaluate("globalThis.away = false; document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for("document.querySelectorAll('#cards > li').length === 0")

@@ -8,7 +8,7 @@ import pytest
 from tests.support.admin_listener import Listener
 from tests.support.admin_page import CARD, rows, shown, text_of
 from tests.support.chromium import Page
-from tests.support.outage import LOCAL, PRIMARY, SPARE, empty, endpoint, outage, target
+from tests.support.outage import LOCAL, NOW, PRIMARY, SPARE, empty, endpoint, outage, target
 
 
 def test_an_outage_is_told_in_a_sentence_and_target_by_target(page: Page) -> None:
@@ -24,13 +24,39 @@ def test_an_outage_is_told_in_a_sentence_and_target_by_target(page: Page) -> Non
         "198.51.100.20:443",
         "consecutive 5xx · multiplier 3 · 1 in a row",
         "941 attempts, 9 failed (< 1 %), 118 went elsewhere",
-        "100 % failed",
+        "2 of 2 failed, last 35 s ago",
     ):
         assert part in primary
     local = text_of(page, CARD % LOCAL)
     for part in ("in rotation, 2 of 3 endpoints out", "429, retry-after 30 s", "held,", "ejected by hand"):
         assert part in local
     assert "in rotation" in text_of(page, CARD % SPARE)
+
+
+@pytest.mark.parametrize(
+    ("requests", "failures", "figures", "is_alarming"),
+    [
+        ([7] * 12, [0] * 12, "1.4/s", False),
+        ([0] * 11 + [14], [0] * 11 + [7], "0.2/s 7 of 14 failed", True),
+        ([2] + [0] * 11, [2] + [0] * 11, "< 0.1/s 2 of 2 failed, last 58 s ago", False),
+        ([0] * 12, [0] * 12, "0/s", False),
+    ],
+)
+def test_a_rate_says_of_when_it_is(
+    page: Page, listener: Listener, requests: list[int], failures: list[int], figures: str, is_alarming: bool
+) -> None:
+    """The present step, three seconds old here, counts; failures that are over are no alarm."""
+    state = outage()
+    state["now"] = NOW + 3
+    nothing = [None] * 120
+    state["series"]["targets"] = {
+        SPARE: {"requests": [9] * 108 + requests, "failures": [9] * 108 + failures}
+        | dict.fromkeys(("p50_ms", "p95_ms"), nothing)
+    }
+    shown(page, listener, state)
+    figure = f"{CARD % SPARE} figure"
+    assert text_of(page, f"{figure} figcaption") == f"Requests, last minute {figures}"
+    assert page.evaluate(f"document.querySelector('{figure}').matches('.is-failing')") is is_alarming
 
 
 def test_time_left_counts_down_by_itself(page: Page) -> None:

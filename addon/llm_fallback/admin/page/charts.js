@@ -1,18 +1,19 @@
 // Small charts, each with a sentence that says what it shows.
 
 import {el, setAttribute, setText, svg} from '/dom.js'
-import {duration, percent, perSecond} from '/format.js'
+import {countdown, duration, perSecond} from '/format.js'
 
 const WIDTH = 240
 const HEIGHT = 40
 const BASELINE = 26
+const NOW_S = 15
 
 /** Bars: answered above the line, failed below it. */
 export function requestsChart() {
   const answered = svg('path', {class: 'answered'})
   const failed = svg('path', {class: 'failed'})
   const line = svg('path', {class: 'baseline', d: `M0 ${BASELINE}H${WIDTH}`})
-  const chart = figure('Requests', line, answered, failed)
+  const chart = figure('Requests, last minute', line, answered, failed)
   return {
     node: chart.node,
     update(series, recent, step) {
@@ -25,13 +26,22 @@ export function requestsChart() {
       setAttribute(answered, 'd', bars(good, -scale))
       setAttribute(failed, 'd', bars(failures, scale))
       chart.say(
-        [perSecond(recent.rate), recent.failing ? `${percent(recent.failing)} failed` : ''],
+        [perSecond(recent.rate), failed(recent)],
         `Requests of the last 10 minutes: ${total(requests)}, of which ${total(failures)} failed; ` +
           `at most ${perSecond(Math.max(0, ...requests) / step)}`,
       )
-      chart.node.classList.toggle('is-failing', recent.failing > 0)
+      chart.node.classList.toggle('is-failing', isFailing(recent))
     },
   }
+}
+
+/** Whether it fails now: what has failed before that is said, and no alarm. */
+const isFailing = ({failed_s: ago}) => ago !== null && ago <= NOW_S
+
+function failed(recent) {
+  const {requests, failures, failed_s: ago} = recent
+  if (!failures) return ''
+  return `${failures} of ${requests} failed${isFailing(recent) ? '' : `, last ${countdown(ago)} ago`}`
 }
 
 /** Lines: the median full, the 95th percentile dashed. */
@@ -39,7 +49,7 @@ export function latencyChart() {
   const p50 = svg('path', {class: 'p50'})
   const p95 = svg('path', {class: 'p95'})
   const line = svg('path', {class: 'baseline', d: `M0 ${HEIGHT - 1}H${WIDTH}`})
-  const chart = figure('Latency', line, p95, p50)
+  const chart = figure('Latency, latest', line, p95, p50)
   return {
     node: chart.node,
     update(series, recent) {

@@ -1,18 +1,41 @@
-// Server-sent events, for as long as the page is open: whatever ends, begins again.
+// Following the proxy, for as long as the page is open: whatever ends, begins again.
 
 const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 5000
 /** A state comes every few seconds; without one for so long, nobody is there. */
 const SILENCE_MS = 20000
+const LOOK_MS = 5000
+/** A hidden tab has a title still. */
+const HIDDEN_LOOK_MS = 30000
 
 /**
  * Follow the proxy. `on` has `state`, `decision` and `timeline`, which take data, and `status`, which takes
- * `live` or `reconnecting`. Each stream begins with the whole state: what was missed is in it.
+ * `live`, `looking` (the proxy has readers enough: its state is asked for now and then), `hidden` or
+ * `reconnecting`. Each stream begins with the whole state: what was missed is in it.
+ *
+ * Browsers open few connections to a host, for all tabs together: a tab that nobody sees holds none.
  */
 export function follow(on) {
   let source = null
+  let looking = null
   let delay = FIRST_DELAY_MS
   let timer = 0
+
+  function start() {
+    stop()
+    if (document.hidden) {
+      on.status('hidden')
+      look('hidden', HIDDEN_LOOK_MS)
+    } else {
+      open()
+    }
+  }
+
+  function stop() {
+    clearTimeout(timer)
+    source?.close()
+    looking?.abort()
+  }
 
   function open() {
     source = new EventSource('/api/events')
@@ -24,14 +47,30 @@ export function follow(on) {
         on.status('live')
       })
     }
-    source.addEventListener('error', again)
+    // It is closed by an answer that is no stream, and by nothing else.
+    source.addEventListener('error', ({target}) =>
+      target.readyState === EventSource.CLOSED ? look('looking', LOOK_MS) : again())
     wait(again, SILENCE_MS)
   }
 
+  /** Ask for the state once, and start again later. */
+  async function look(status, ms) {
+    looking = new AbortController()
+    const {signal} = looking
+    wait(again, SILENCE_MS)
+    const state = await asked(signal)
+    if (signal.aborted) return
+    if (!state) return again()
+    delay = FIRST_DELAY_MS
+    wait(start, ms)
+    on.state(state)
+    on.status(status)
+  }
+
   function again() {
-    source.close()
+    stop()
     on.status('reconnecting')
-    wait(open, delay)
+    wait(start, delay)
     delay = Math.min(delay * 2, LONGEST_DELAY_MS)
   }
 
@@ -40,5 +79,19 @@ export function follow(on) {
     timer = setTimeout(next, ms)
   }
 
-  open()
+  document.addEventListener('visibilitychange', () => {
+    delay = FIRST_DELAY_MS
+    start()
+  })
+  start()
+}
+
+/** The state as a whole; null if there is none to be had. */
+async function asked(signal) {
+  try {
+    const response = await fetch('/api/state', {signal})
+    return response.ok ? await response.json() : null
+  } catch {
+    return null
+  }
 }

@@ -10,9 +10,15 @@ const COLUMNS = 7
 
 export class Decisions {
   #shown = AT_A_TIME
+  /** The decisions that were drawn last. */
+  #drawn = []
+  /** Those that stay while a row is open, so that nothing pushes it away; null without one. */
+  #held = null
 
-  constructor(model) {
+  /** `draw()` draws soon. */
+  constructor(model, draw) {
     this.model = model
+    this.draw = draw
     this.table = document.querySelector('table')
     for (const id of ['filter-text', 'filter-kind']) {
       byId(id).addEventListener('input', () => {
@@ -25,6 +31,11 @@ export class Decisions {
       this.#shown += AT_A_TIME
       this.render()
     })
+    byId('decisions-newer').addEventListener('click', () => {
+      this.#held &&= this.model.decisions
+      this.render()
+      this.table.querySelector('tbody button')?.focus()
+    })
   }
 
   /** Show those of a target only, and go there. */
@@ -36,17 +47,30 @@ export class Decisions {
   }
 
   render() {
-    const all = this.model.decisions
+    const isOpen = () => this.table.querySelector('.details') !== null
+    this.#held = isOpen() ? this.#held ?? this.#drawn : null
+    const all = this.#held ?? this.model.decisions
+    this.#drawn = all
     const text = byId('filter-text').value.trim().toLowerCase()
     const kind = byId('filter-kind').value
-    const found = all.filter(decision => (kind === 'all' || decision.result === kind) && haystack(decision).includes(text))
+    const isWanted = decision => (kind === 'all' || decision.result === kind) && haystack(decision).includes(text)
+    const found = all.filter(isWanted)
     // The head is a child of the table as well, and stays.
     sync(this.table, [HEAD, ...found.slice(0, this.#shown)], item => item.id, item =>
-      item === HEAD ? {node: this.table.tHead} : row(item))
+      item === HEAD ? {node: this.table.tHead} : row(item, this.draw))
+    if (this.#held && !isOpen()) return this.render() // the filter has taken it away
+    this.#tellNewer(isWanted)
     const isFiltered = text !== '' || kind !== 'all'
     setText(byId('decisions-count'), counted(all.length, found.length, isFiltered))
     byId('decisions-more').hidden = found.length <= this.#shown
     setText(byId('decisions-more'), `Show ${Math.min(AT_A_TIME, found.length - this.#shown)} more`)
+  }
+
+  #tellNewer(isWanted) {
+    const known = new Set(this.#drawn.map(decision => decision.id))
+    const newer = this.model.decisions.filter(decision => !known.has(decision.id) && isWanted(decision)).length
+    byId('decisions-newer').hidden = newer === 0
+    setText(byId('decisions-newer'), count(newer, 'newer decision'))
   }
 }
 
@@ -64,7 +88,7 @@ function haystack(decision) {
     .toLowerCase()
 }
 
-function row(decision) {
+function row(decision, draw) {
   const id = `decision-${decision.id}`
   const time = el('time', {datetime: iso(decision.at)}, clock(decision.at))
   const button = el(
@@ -80,6 +104,7 @@ function row(decision) {
     open = open ? null : el('tr', {class: 'details', id}, el('td', {colspan: COLUMNS}, details(decision)))
     if (open) node.append(open)
     button.setAttribute('aria-expanded', String(open !== null))
+    draw()
   }
 
   return {node}

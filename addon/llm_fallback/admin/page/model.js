@@ -38,18 +38,23 @@ export class Model {
     return this.decisions.find(decision => cameFrom(decision) === name)?.target ?? null
   }
 
-  /** Requests, share of failures and latency of the last minute, and whether anything was asked at all. */
+  /**
+   * Requests and failures of the last minute, the present step counted as far as it goes, and the latest
+   * latency in it. `failed_s`: how long ago the last failure was, to a step; null without one.
+   */
   recent(name) {
-    const {step_s: step, targets} = this.state.series
+    const {step_s: step, at, targets} = this.state.series
     const series = targets[name]
-    if (!series) return {rate: 0, failing: 0, requests: 0, p50: null, p95: null}
+    if (!series) return {rate: 0, requests: 0, failures: 0, failed_s: null, p50: null, p95: null}
     const last = list => list.slice(-Math.round(MINUTE_S / step))
+    const now = Math.max(this.state.now, at.at(-1) + 1)
     const requests = sum(last(series.requests))
     const failures = sum(last(series.failures))
     return {
-      rate: requests / MINUTE_S,
+      rate: requests / (now - last(at)[0]),
       requests,
-      failing: requests ? failures / requests : 0,
+      failures,
+      failed_s: failures ? now - at[series.failures.findLastIndex(number => number > 0)] : null,
       p50: latest(last(series.p50_ms)),
       p95: latest(last(series.p95_ms)),
     }

@@ -11,11 +11,17 @@ import {Targets} from '/targets.js'
 import {Timeline} from '/timeline.js'
 
 const model = new Model()
-const decisions = new Decisions(model)
+const decisions = new Decisions(model, draw)
 const actions = new Actions(model, text => decisions.filter(text))
 const targets = new Targets(model, actions)
 const timeline = new Timeline(model)
 const overrides = new Overrides(model, actions)
+
+const STATUS = {
+  hidden: 'paused while hidden',
+  looking: 'Eight pages are open already: this one looks every 5 s',
+  reconnecting: 'reconnecting: the proxy does not answer',
+}
 
 let status = 'connecting'
 let isPaused = false
@@ -85,8 +91,11 @@ function empty() {
 function tellStatus() {
   const shown = isPaused ? 'paused' : status
   byId('connection').dataset.state = shown
-  setText(byId('connection-text'), shown === 'reconnecting' ? 'reconnecting: the proxy does not answer' : shown)
+  setText(byId('connection-text'), STATUS[shown] ?? shown)
 }
+
+/** Whether what is shown is how things are. */
+const isKnown = () => status === 'live' || status === 'looking'
 
 /** An outage is to be seen in the list of tabs, too, whoever looks at another one. */
 function tellTitle() {
@@ -104,7 +113,7 @@ byId('pause').addEventListener('click', () => {
 document.addEventListener('visibilitychange', draw)
 
 setInterval(() => {
-  if (model.state && !document.hidden && !isPaused && status === 'live') targets.tick(performance.now())
+  if (model.state && !document.hidden && !isPaused && isKnown()) targets.tick(performance.now())
 }, 250)
 
 follow({
@@ -123,7 +132,7 @@ follow({
   },
   status(now) {
     status = now
-    if (now === 'live') draw() // which tells it: not before all of it is there to be seen
+    if (isKnown()) draw() // which tells it: not before all of it is there to be seen
     else tellStatus()
     if (now === 'reconnecting' && !model.state) setText(byId('headline'), 'The proxy does not answer')
   },

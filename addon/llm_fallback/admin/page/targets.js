@@ -55,7 +55,7 @@ export class Targets {
     return (
       target.endpoints.some(isOut) ||
       faults.length + pinned.length + pinnedTo.length > 0 ||
-      this.model.recent(target.name).failing > 0
+      this.model.recent(target.name).failures > 0
     )
   }
 
@@ -72,7 +72,8 @@ export class Targets {
       node: el('li', {}, mark.node, button, figures),
       update: now => {
         const recent = this.model.recent(now.name)
-        setText(figures, recent.requests ? `${perSecond(recent.rate)} · p50 ${duration(recent.p50 / 1000)}` : 'idle')
+        const p50 = recent.p50 === null ? '' : ` · p50 ${duration(recent.p50 / 1000)}`
+        setText(figures, recent.requests ? `${perSecond(recent.rate)}${p50}` : 'idle')
       },
     }
   }
