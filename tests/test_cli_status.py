@@ -159,7 +159,7 @@ def crowded() -> Mapping[str, Any]:
         (76, "TARGET    ENDPOINT      STATE                     RETURNS  ACTIVE  REQ  FAIL"),
         (75, "TARGET    ENDPOINT      STATE                     RETURNS  REQ  FAIL"),
         (60, "TARGET    ENDPOINT      STATE             RETURNS  REQ  FAIL"),
-        (40, "TARGET  ENDPO…  STATE  RETUR…  REQ  FAIL"),
+        (40, "TARG…  ENDPO…  STATE   RETUR…  REQ  FAIL"),
     ],
 )
 def test_nothing_is_wider_than_the_terminal(

@@ -1,7 +1,7 @@
 """The state of a proxy as a table for a terminal, made from the data of the API's `/api/state`. Pure."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 _HEADINGS = ("TARGET", "ENDPOINT", "STATE", "RETURNS", "ACTIVE", "REQ", "FAIL")
@@ -61,7 +61,7 @@ def _lines(state: Mapping[str, Any], decisions: int, width: int | None, paint: _
 
 def _decision(decision: Mapping[str, Any]) -> str:
     at = decision.get("at")
-    when = "" if at is None else f"{time.strftime('%H:%M:%S', time.localtime(at))}  "
+    when = "" if at is None else f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S}  "
     return f"{when}{decision.get('status') or 'no answer'}  {decision['text']}"
 
 

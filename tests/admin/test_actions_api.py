@@ -67,10 +67,10 @@ def test_an_action(name: str, body: Any, call: tuple[Any, ...], headers: dict[st
         ("fault", {"place": "a", "fault": "reset"}, "fault has to be an object"),
         ("pin", {"host": "a"}, "target is missing"),
         ("pin", [], "the body has to be a JSON object"),
-        ("pin", b"", "the body is no JSON"),
-        ("pin", b"{", "the body is no JSON"),
-        ("pin", b"\xff", "the body is no JSON"),
-        ("pin", b"[" * 100_000, "the body is no JSON"),
+        ("pin", b"", "the body is not JSON"),
+        ("pin", b"{", "the body is not JSON"),
+        ("pin", b"\xff", "the body is not JSON"),
+        ("pin", b"[" * 100_000, "the body is not JSON"),
     ],
 )
 def test_a_body_that_is_none(name: str, body: Any, error: str) -> None:

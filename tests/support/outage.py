@@ -197,7 +197,7 @@ def _timeline() -> list[Data]:
             PRIMARY,
             f"ejected {where} for 30 s (consecutive 5xx, multiplier 3)",
         ),
-        (37, "rescued", SPARE, f"{SPARE} answered after {PRIMARY}: 503"),
+        (37, "rescued", SPARE, f"{SPARE} answered instead of {PRIMARY} (503)"),
         (39, "returned", PRIMARY, f"returned {where} after 29.6 s"),
         (
             69,

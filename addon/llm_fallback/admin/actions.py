@@ -84,7 +84,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
-        raise _BadRequestError("the body is no JSON") from None
+        raise _BadRequestError("the body is not JSON") from None
     if not isinstance(given, dict):
         raise _BadRequestError("the body has to be a JSON object")
     return given

@@ -1,10 +1,12 @@
 """A page whose proxy has as many readers as it takes looks now and then, and says so."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from llm_fallback.admin import Shown, application, stream
@@ -14,7 +16,8 @@ from tests.support.chromium import Page
 
 STATUS = "document.querySelector('#connection-text').textContent"
 LOOKING = f"{STATUS} === 'Eight pages are open already: this one looks every 5 s'"
-HOST = {"Host": "127.0.0.1"}
+
+type Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
@@ -23,19 +26,26 @@ def shown() -> Shown:
     return example()
 
 
-@pytest.fixture
-def client(background: Background, shown: Shown) -> Iterator[TestClient[object, object]]:
-    """Whoever reads beside the page."""
-    with background.serving(TestClient(TestServer(application(shown)))) as client:
+@asynccontextmanager
+async def serving(made: web.Application) -> AsyncIterator[Client]:
+    """Whoever reads beside the page, while the application is served."""
+    async with TestClient(TestServer(made)) as client:
         yield client
 
 
 @pytest.fixture
-def others(background: Background, client: TestClient[object, object]) -> list[aiohttp.ClientResponse]:
+def client(background: Background, shown: Shown) -> Iterator[Client]:
+    """Whoever reads beside the page."""
+    with background.serving(serving(application(shown))) as client:
+        yield client
+
+
+@pytest.fixture
+def others(background: Background, client: Client) -> list[aiohttp.ClientResponse]:
     """As many readers as the proxy takes: eight, as the page says."""
 
     async def read() -> list[aiohttp.ClientResponse]:
-        return [await client.get("/api/events", headers=HOST) for _ in range(stream.MAX_READERS)]
+        return [await client.get("/api/events") for _ in range(stream.MAX_READERS)]
 
     assert stream.MAX_READERS == 8
     return background.run(read())
@@ -45,7 +55,7 @@ def test_a_page_too_many_looks(
     background: Background,
     tab: Page,
     shown: Shown,
-    client: TestClient[object, object],
+    client: Client,
     others: list[aiohttp.ClientResponse],
 ) -> None:
     """It has all that the others have, later; and follows when there is a place."""
@@ -67,9 +77,7 @@ def test_a_page_too_many_looks(
     tab.complaints.clear()
 
 
-def test_without_a_state_it_says_nothing_of_what_happened(
-    background: Background, tab: Page, client: TestClient[object, object]
-) -> None:
+def test_without_a_state_it_says_nothing_of_what_happened(tab: Page, client: Client) -> None:
     """Neither before the first one came, nor where none will."""
     tab.look()
     tab.navigate(f"http://127.0.0.1:{client.port}/page.js")

@@ -26,7 +26,7 @@ export function requestsChart() {
       setAttribute(answered, 'd', bars(good, -scale))
       setAttribute(failed, 'd', bars(failures, scale))
       chart.say(
-        [perSecond(recent.rate), failed(recent)],
+        [perSecond(recent.rate), failuresOf(recent)],
         `Requests of the last 10 minutes: ${total(requests)}, of which ${total(failures)} failed; ` +
           `at most ${perSecond(Math.max(0, ...requests) / step)}`,
       )
@@ -38,7 +38,7 @@ export function requestsChart() {
 /** Whether it fails now: what has failed before that is said, and no alarm. */
 const isFailing = ({failed_s: ago}) => ago !== null && ago <= NOW_S
 
-function failed(recent) {
+function failuresOf(recent) {
   const {requests, failures, failed_s: ago} = recent
   if (!failures) return ''
   return `${failures} of ${requests} failed${isFailing(recent) ? '' : `, last ${countdown(ago)} ago`}`

@@ -43,11 +43,10 @@ export class Model {
    * latency in it. `failed_s`: how long ago the last failure was, to a step; null without one.
    */
   recent(name) {
-    const {step_s: step, at, targets} = this.state.series
+    const {now, series: {step_s: step, at, targets}} = this.state
     const series = targets[name]
     if (!series) return {rate: 0, requests: 0, failures: 0, failed_s: null, p50: null, p95: null}
     const last = list => list.slice(-Math.round(MINUTE_S / step))
-    const now = Math.max(this.state.now, at.at(-1) + 1)
     const requests = sum(last(series.requests))
     const failures = sum(last(series.failures))
     return {
