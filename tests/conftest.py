@@ -1,5 +1,6 @@
 """What all tests of the running proxy share: a loop for servers, an authority, mitmproxy's own CA."""
 
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ with warnings.catch_warnings():
     import mitmproxy.test.taddons  # noqa: F401 - imported here once, so that no test has to care
 
 _OTHER_PROCESSES = frozenset({"setting", "tab"})
+
+
+def pytest_configure() -> None:
+    """Have SIGINT and SIGQUIT for the processes of the tests, which a job in a shell's background has not."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

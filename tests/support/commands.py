@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.proxy import ROOT, STOP_S, Setting
@@ -51,12 +51,18 @@ class Running:
 
     def line(self) -> str:
         """Its next line of output; empty when it has ended."""
-        watch = threading.Timer(TIMEOUT_S, self.process.kill)
+        watch = threading.Timer(TIMEOUT_S, self._kill)
         watch.start()
         try:
             return self._out.readline().rstrip("\n")
         finally:
             watch.cancel()
+
+    def _kill(self) -> None:
+        """End it and what it has started, which would keep its output open."""
+        for pid in [*children(self.process.pid), self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def lines_to(self, what: str) -> list[str]:
         """Its lines up to one with these words."""
