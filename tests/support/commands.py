@@ -1,6 +1,7 @@
 """Our commands as processes, with the environment of a test's proxies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,8 +116,12 @@ def running(
 
 def children(pid: int) -> list[int]:
     """The processes that this one has started."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(line) for line in found.stdout.split()]
+    if shutil.which("pgrep"):
+        found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    else:
+        place = Path(f"/proc/{pid}/task/{pid}/children")
+        found = place.read_text(encoding="ascii") if place.exists() else ""
+    return [int(child) for child in found.split()]
 
 
 def is_running(pid: int) -> bool:
