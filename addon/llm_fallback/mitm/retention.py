@@ -25,11 +25,11 @@ class Retention:
 
     def ended(self, flow: Flow) -> None:
         """Take a flow into account that is over."""
-        self._size += size_of(flow)
-        if not self.limit or self._size <= self.limit:
-            return
         view: Any = ctx.master.addons.get("view")
-        if view:
+        if view is None:  # mitmdump keeps nothing
+            return
+        self._size += size_of(flow)
+        if self.limit and self._size > self.limit:
             self._shrink(view)
 
     def _shrink(self, view: Any) -> None:
