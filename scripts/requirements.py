@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
         print("usage: requirements.py demo|dev", file=sys.stderr)
         return 2
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    constraints = (ROOT / "scripts" / "constraints.txt").read_text(encoding="utf-8")
     try:
         lines = select(pyproject, constraints, arguments[0])
     except ValueError as error:

@@ -40,9 +40,8 @@ def request(flow):
 
 def admin_of(proxy: Proxy, number: int = 0) -> httpx.Client:
     """A client of its admin page, or of the one that it has opened after so many others."""
-    proxy.wait_for_line(r"admin page at ")
-    told = [line for line in proxy.lines if "admin page at " in line]
-    return httpx.Client(base_url=told[number].rpartition("at ")[2], trust_env=False)
+    told = proxy.wait_for_line(r"admin page at ", number=number)
+    return httpx.Client(base_url=told.rpartition("at ")[2], trust_env=False)
 
 
 def value(admin: httpx.Client, name: str, **labels: str) -> float:

@@ -39,10 +39,16 @@ class Forked:
             self._keeper.settimeout(timeout)
             try:
                 self._status = self._number()
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired("mitmdump", timeout) from None
             self._keeper.close()
         return self._status
+
+    def poll(self) -> int | None:
+        """Its status, if it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
 
     def terminate(self) -> None:
         """Ask it to end, if it has not."""

@@ -4,14 +4,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Self
 
-from tests.support.background import seconds
+from tests.support.background import wait_until
 from tests.support.forking import Forked, Forks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,23 +107,16 @@ class Proxy:
 
     def __init__(self, setting: Setting, config: Path | str | None, *options: str) -> None:
         self.setting = setting
-        self.lines: list[str] = []
         self.port = 0
         self._config = config
         self._options = options
-        self._changed = threading.Condition()
         self._process: Process | None = None
-        self._reader: threading.Thread
+        self._printed = TemporaryFile(buffering=0)  # noqa: SIM115 - `stop` closes it
+        self._printed_in_all: list[str] = []
 
     def __enter__(self) -> Self:
-        log, end_of_mitmdump = os.pipe()
-        self._reader = threading.Thread(target=self._read, args=[log], daemon=True)
         try:
-            self._process = self.setting.start(self._config, self._options, end_of_mitmdump)
-        finally:
-            os.close(end_of_mitmdump)
-        self._reader.start()
-        try:
+            self._process = self.setting.start(self._config, self._options, self._printed.fileno())
             listening = _LISTENING.search(self.wait_for_line(_LISTENING.pattern, within_s=START_S))
         except BaseException:
             self.stop()
@@ -144,8 +136,17 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def lines(self) -> list[str]:
+        """What it has printed until this moment, without a line that has only begun."""
+        if self._printed.closed:
+            return self._printed_in_all
+        descriptor = self._printed.fileno()
+        printed = os.pread(descriptor, os.fstat(descriptor).st_size, 0)  # at no position, which is its own
+        return printed.decode(errors="replace").split("\n")[:-1]
+
+    @property
     def log(self) -> str:
-        """Everything that it has printed so far."""
+        """The same as one text."""
         return "\n".join(self.lines)
 
     @property
@@ -160,18 +161,21 @@ class Proxy:
             line for line in self.lines if re.search(r" \| (\d{3}|no answer)( [A-Z,]+)? in \d+ ms$", line)
         ]
 
-    def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> str:
-        """The first line that matches, which may still have to come."""
-        deadline = seconds() + within_s
-        with self._changed:
-            while True:
-                found = next((line for line in self.lines if re.search(pattern, line)), None)
-                if found is not None:
-                    return found
-                left = deadline - seconds()
-                ended = not self._reader.is_alive()
-                assert left > 0 and not ended, f"no line with {pattern!r} in the log:\n{self.log}"  # noqa: PT018
-                self._changed.wait(min(left, 0.5))
+    def wait_for_line(self, pattern: str, *, number: int = 0, within_s: float = 20.0) -> str:
+        """The first line that matches, or the one after so many others; it may still have to come."""
+
+        def matching() -> list[str]:
+            return [line for line in self.lines if re.search(pattern, line)]
+
+        def is_decided() -> bool:
+            return len(matching()) > number or self._has_ended()
+
+        try:
+            wait_until(is_decided, "decided", within_s=within_s)
+            return matching()[number]
+        except (AssertionError, IndexError):
+            message = f"no line {number + 1} with {pattern!r} in the log:\n{self.log}"
+            raise AssertionError(message) from None
 
     def wait(self) -> int:
         """The status with which it ends by itself."""
@@ -180,8 +184,14 @@ class Proxy:
 
     def stop(self) -> None:
         """End it in an orderly way, or else with force."""
-        process = self._process
-        assert process
+        try:
+            if self._process:
+                self._end(self._process)
+        finally:
+            self._printed_in_all = self.lines
+            self._printed.close()
+
+    def _end(self, process: Process) -> None:
         process.terminate()
         try:
             process.wait(STOP_S)
@@ -189,12 +199,7 @@ class Proxy:
             process.kill()
             process.wait(STOP_S)
             raise AssertionError(f"mitmdump did not end within {STOP_S:g} s:\n{self.log}") from None
-        finally:
-            self._reader.join(STOP_S)
 
-    def _read(self, log: int) -> None:
-        with open(log, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                with self._changed:
-                    self.lines.append(line.rstrip("\n"))
-                    self._changed.notify_all()
+    def _has_ended(self) -> bool:
+        assert self._process
+        return self._process.poll() is not None
