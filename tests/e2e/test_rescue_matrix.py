@@ -31,9 +31,10 @@ from tests.support.unreachable import full_backlog
 
 DOMAIN = "matrix.test"
 GOOD = f"good.{DOMAIN}"
-DEADLINE_S = 20.0
-LIMIT_S = 1.5
+DEADLINE_S = 30.0
+LIMIT_S = 3.0
 CONNECT_MS = 500
+CONNECT_HANG = "connect-hang"
 AT_ONCE = 24
 BODY = {True: b'{"messages":[{"role":"user","content":"hi"}],"stream":true}', False: b'{"messages":[]}'}
 CONNECT_FAILURE = b"upstream connect error or disconnect/reset before headers. reset reason: "
@@ -51,12 +52,13 @@ class Fault:
     status: int
     body: bytes
     holds_all: bool = False
+    is_silent: bool = False
 
 
 FAULTS = {
     "dns": Fault(None, 503, CONNECT_FAILURE),
     "refused": Fault(None, 503, CONNECT_FAILURE),
-    "connect-hang": Fault(None, 503, CONNECT_FAILURE),
+    CONNECT_HANG: Fault(None, 503, CONNECT_FAILURE),
     "tls-name": Fault(answers.good(), 503, CONNECT_FAILURE),
     "tls-expired": Fault(answers.good(), 503, CONNECT_FAILURE),
     "500": Fault(respond(500, b"five"), 500, b"five"),
@@ -67,9 +69,9 @@ FAULTS = {
     "close": Fault(close_before_headers, 503, CONNECT_FAILURE),
     "reset": Fault(reset_before_headers, 503, CONNECT_FAILURE),
     "garbage": Fault(garbage, 502, CONNECT_FAILURE),
-    "hang": Fault(hang, 504, b"upstream request timeout"),
-    "hang-after-200": Fault(answers.hang_after_200, 504, b"upstream request timeout"),
-    "keep-alive-only": Fault(answers.only_keep_alive, 504, b"upstream request timeout"),
+    "hang": Fault(hang, 504, b"upstream request timeout", is_silent=True),
+    "hang-after-200": Fault(answers.hang_after_200, 504, b"upstream request timeout", is_silent=True),
+    "keep-alive-only": Fault(answers.only_keep_alive, 504, b"upstream request timeout", is_silent=True),
     "error-answer": Fault(answers.error_answer, 502, b'"overloaded"'),
     "empty-answer": Fault(answers.empty_answer, 502, NO_ANSWER + b"empty-answer"),
     "invalid-answer": Fault(answers.invalid_answer, 502, NO_ANSWER + b"invalid-answer"),
@@ -139,22 +141,23 @@ def hosts(ports: dict[str, int | None], good: int) -> Iterator[Host]:
 
 
 def policies() -> Iterator[dict[str, object]]:
-    """A policy for each kind of hold, with and without a chain."""
-    limit = f"{LIMIT_S}s"
+    """A policy for each kind of fault, with and without a chain; only who is to run into a limit has one."""
     failures = ["connect-failure", "reset", "5xx", "429", "response-timeout", "first-token-timeout"]
     failures += ["error-answer", "empty-answer", "invalid-answer", "cut-answer"]
-    for holds_all, chained in itertools.product((False, True), (False, True)):
+    limits = dict.fromkeys(("responseHeaders", "firstToken", "stall"), f"{LIMIT_S:g}s")
+    kinds = [(False, False), (False, True), (True, False)]
+    for (holds_all, is_silent), chained in itertools.product(kinds, (False, True)):
         names = [
             case.host.partition(".")[0]
             for case in CASES
-            if FAULTS[case.fault].holds_all is holds_all
+            if (FAULTS[case.fault].holds_all, FAULTS[case.fault].is_silent) == (holds_all, is_silent)
             and (case.failing is Failing.BOTH_OF_THREE) is chained
         ]
         yield policy(
             *names,
-            name=f"rescue-{holds_all}-{chained}".lower(),
+            name=f"rescue-{holds_all}-{is_silent}-{chained}".lower(),
             rescue={"failures": failures, "deadline": f"{DEADLINE_S:g}s"},
-            limits={"responseHeaders": limit, "firstToken": limit, "stall": limit},
+            limits=limits if is_silent else {},
             hold="WholeAnswer" if holds_all else "FirstContent",
             chain=[{"host": GOOD}] if chained else [],
         )
@@ -224,7 +227,7 @@ def played(
         ports: dict[str, int | None] = {
             "dns": None,
             "refused": nobody.getsockname()[1],
-            "connect-hang": full_backlog(stack).getsockname()[1],
+            CONNECT_HANG: full_backlog(stack).getsockname()[1],
         }
         for label, fault in FAULTS.items():
             if fault.behaviour:
@@ -233,7 +236,7 @@ def played(
         good = stack.enter_context(background.serving(Provider(answers.good(), authority.issue(right))))
         documents = [d for host in hosts(ports, good.port) for d in host.documents()]
         for document in documents:
-            if document["spec"].get("host") != GOOD:
+            if CONNECT_HANG in document["spec"].get("host", ""):
                 with_connect_timeout(document, CONNECT_MS)
         folder = tmp_path_factory.mktemp("matrix")
         config = write_documents(folder, [*documents, *policies()])
