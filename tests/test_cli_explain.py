@@ -130,6 +130,7 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
             ["x-envoy-expected-rq-timeout-ms", "30000"],
             ["Authorization", "Bearer [redacted]"],
         ],
+        "withheld": [],
         "body": {"bytes": 14, "set": {"model": "m"}, "kept": []},
     }
     assert told["rejected"] == [

@@ -1,6 +1,7 @@
 """What an explanation says of each kind of decision; that it is the proxy's own is in the properties."""
 
 import pytest
+from pydantic import SecretStr
 
 from llm_fallback.config.routes import (
     Cors,
@@ -17,9 +18,7 @@ from llm_fallback.config.routes import (
     RouteDestination,
     StringMatch,
 )
-from llm_fallback.config.snapshot import (
-    Snapshot,
-)
+from llm_fallback.config.snapshot import Provider, ProviderConfig, Snapshot
 from llm_fallback.explanation.model import Use
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.resources.base import Expanded
@@ -276,3 +275,30 @@ def test_what_else_a_rule_does() -> None:
         ("b.com:80", 12.5, True),
         ("gone.com:81/v9", 100.0, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ejected", "addressed", "expected"),
+    [
+        pytest.param("", None, (), id="at-the-host-that-was-called"),
+        pytest.param("a.com-0", None, ("x-api-key", "Authorization", "?key"), id="at-a-fallback"),
+        pytest.param("a.com-0", SecretStr("k"), ("x-api-key", "?key"), id="where-another-key-goes-instead"),
+    ],
+)
+def test_credentials_that_stay_behind(
+    ejected: str, addressed: SecretStr | None, expected: tuple[str, ...]
+) -> None:
+    """Each once, by its name; what the provider's own key replaces is none of them."""
+    provider = Provider("p", default=ProviderConfig(api_key=addressed))
+    given = snapshot(to(OTHERWISE_B), targets=(target("a.com"), target("b.com", provider=provider)))
+    credentials = (
+        ("x-api-key", "s3cret"),
+        ("x-api-key", "s3cret"),
+        ("Authorization", "s3cret"),
+        ("x-a", "1"),
+    )
+
+    told_of = only(told(given, asking("/?key=s3cret&a=1", *credentials), ejected=ejected))
+
+    assert told_of.sent
+    assert told_of.sent.withheld == expected

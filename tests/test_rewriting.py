@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target, Tls
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed
 from llm_fallback.outlier import Endpoint
-from llm_fallback.rewriting import rewrite
+from llm_fallback.rewriting import Plan, rewrite
 
 CHAT = "/compatible-mode/v1/chat/completions"
 OWN = Provider("own", "/v1/chat/completions", ProviderConfig("own-model", api_key=SecretStr("own-key")))
@@ -166,14 +166,14 @@ def test_a_provider_without_path_gets_the_model_on_its_chat_path() -> None:
     [
         pytest.param("b.com", QWEN, None, id="other-host-with-key"),
         pytest.param("b.com", BARE, None, id="other-host-without-key"),
-        pytest.param("b.com", None, None, id="other-host-without-provider"),
+        pytest.param("b.com", None, "Bearer mine", id="the-rules-host-without-any-provider"),
         pytest.param("a.com", QWEN, None, id="own-host-with-key"),
         pytest.param("a.com", BARE, "Bearer mine", id="own-host-without-key"),
         pytest.param("a.com", None, "Bearer mine", id="own-host-without-provider"),
     ],
 )
 def test_authorization(host: str, provider: Provider | None, expected: str | None) -> None:
-    """The client's stays only for its own host, and only where the provider has no key to put there."""
+    """To a provider the client's goes only if that is the host it called, and has no key to put there."""
     outgoing = rewrite(
         request(headers=(("Authorization", "Bearer mine"),)), target_of(provider, host), provider
     )
@@ -207,6 +207,19 @@ def test_other_credentials_go_nowhere_else() -> None:
 
     assert outgoing.headers == (("Host", "b.com"), JSON)
     assert outgoing.path == CHAT + "?a=1"
+
+
+def test_where_no_provider_takes_part_a_rule_leads_them_anywhere() -> None:
+    """As in the mesh: the rule says who serves the host. A fallback, a policy and a mirror do not."""
+    original = request("/?key=s3cret-5&a=1", headers=(*CREDENTIALS, JSON))
+
+    led = rewrite(original, target_of(None), None)
+    moved = rewrite(original, target_of(None), None, Plan(fell_back=True))
+
+    assert led.headers == (("Host", "a.com"), *CREDENTIALS, JSON)
+    assert led.path == "/?key=s3cret-5&a=1"
+    assert moved.headers == (("Host", "a.com"), JSON)
+    assert moved.path == "/?a=1"
 
 
 def test_a_url_in_a_header_goes_elsewhere_without_its_key() -> None:
@@ -253,12 +266,19 @@ requests = st.builds(
 
 
 @settings(max_examples=500)
-@given(requests, st.sampled_from([QWEN, BARE, None]), st.sampled_from([OWN, None]))
-def test_no_credential_ever_reaches_another_host(
-    original: OriginalRequest, provider: Provider | None, addressed: Provider | None
+@given(
+    requests,
+    st.sampled_from([(QWEN, OWN), (QWEN, None), (BARE, OWN), (BARE, None), (None, OWN)]),
+    st.booleans(),
+)
+def test_no_credential_ever_reaches_another_provider(
+    original: OriginalRequest,
+    providers: tuple[Provider | None, Provider | None],
+    fell_back: bool,  # noqa: FBT001
 ) -> None:
-    """Whatever the headers, the query and the providers."""
-    outgoing = rewrite(original, target_of(provider), addressed)
+    """Nor any other host than the provider that the client has called, whatever the headers and the query."""
+    provider, addressed = providers
+    outgoing = rewrite(original, target_of(provider), addressed, Plan(fell_back=fell_back))
 
     everything = repr((outgoing.method, outgoing.path, outgoing.headers, outgoing.body))
     assert "s3cret" not in everything

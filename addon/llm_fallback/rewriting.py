@@ -1,8 +1,8 @@
 """What an attempt sends: the client's original request, made into one for the chosen target. Pure.
 
-Every attempt starts from the original, never from the attempt before. What belongs to the client's credential
-goes to the host that the client addressed and nowhere else; the provider's key is added below the flow, by
-`upstream`, and is only referred to here.
+Every attempt starts from the original, never from the attempt before. Where a provider takes part, the
+client's credentials go to the host that the client addressed and nowhere else; the provider's key is added
+below the flow, by `upstream`, and is only referred to here.
 """
 
 import zlib
@@ -125,12 +125,13 @@ def rewrite(
     provider = target.provider
     config = provider.config(plan.llm_rule) if provider else ProviderConfig()
     is_own_host = target.host == request.host.lower()
-    path = original = request.path if is_own_host else drop_query_credentials(request.path)
+    is_trusted = is_own_host or not (addressed or provider or plan.fell_back)  # or else as the mesh routes it
+    path = original = request.path if is_trusted else drop_query_credentials(request.path)
     if plan.rewrite:
         path = paths.rewritten(path, plan.rewrite, plan.match)
     if provider:
         path = paths.for_provider(path, provider, addressed)
-    headers = _headers(request.headers, with_credentials=is_own_host)
+    headers = _headers(request.headers, with_credentials=is_trusted)
     if _is_foreign(plan, target) and not is_own_host:
         headers = tuple(field for field in headers if field[0].lower() not in _OF_ONE_PROVIDER)
     headers = _operated(headers, plan, target)

@@ -162,6 +162,14 @@ def test_a_provider_with_a_service_entry(load_yaml: Load) -> None:
     assert fields(target.provider) == fields(Provider("a"))
 
 
+def test_no_port_of_a_provider_is_plain_by_itself(load_yaml: Load) -> None:
+    """Its key is sent there."""
+    text = provider("b.com") + entry(ports="[{number: 8000, name: http, targetPort: 8443}]")
+    target = target_of(load_yaml, text, port=8000)
+
+    assert (target.endpoints, target.tls) == ((Endpoint("b.com", 8443),), Tls("b.com", ("b.com",)))
+
+
 @pytest.mark.parametrize(
     ("protocol", "policy", "has_tls"),
     [

@@ -138,7 +138,8 @@ class Sent:
     """The first attempt as one of the `endpoints` gets it; `url` has the name of the Host header in it.
 
     `is_hashed`: consistent hashing has chosen the endpoint. `config` is the one of the LLMProvider's
-    configurations that is in force, and `has_providers_key` says that its key goes along.
+    configurations that is in force, and `has_providers_key` says that its key goes along. `withheld` names
+    the credentials of the client's, of headers and of the query (`?name`), that do not.
     """
 
     method: str
@@ -149,6 +150,7 @@ class Sent:
     config: str | None
     has_providers_key: bool
     headers: Headers
+    withheld: tuple[str, ...]
     body: Body
 
 

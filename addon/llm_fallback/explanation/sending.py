@@ -11,6 +11,7 @@ from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.json_members import Value
 from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
+from llm_fallback.redaction import is_credential, query_credentials
 from llm_fallback.rewriting import Plan
 
 _HASHING = frozenset({Algorithm.RING_HASH, Algorithm.MAGLEV})
@@ -34,8 +35,17 @@ def sent(
         config=name,
         has_providers_key=outgoing.api_key is not None,
         headers=headers,
+        withheld=_withheld(request, outgoing),
         body=_body(request.body, outgoing.body, config),
     )
+
+
+def _withheld(request: OriginalRequest, outgoing: Outgoing) -> tuple[str, ...]:
+    """The client's credentials that are not sent, but for the one whose place the provider's key takes."""
+    sent = {name.lower() for name, _ in outgoing.headers} | ({"authorization"} if outgoing.api_key else set())
+    headers = (name for name, _ in request.headers if is_credential(name) and name.lower() not in sent)
+    query = {*query_credentials(request.path)} - {*query_credentials(outgoing.path)}
+    return tuple(dict.fromkeys((*headers, *(f"?{pair.partition('=')[0]}" for pair in sorted(query)))))
 
 
 def _hashed(request: OriginalRequest, target: Target, endpoints: Sequence[Endpoint]) -> Endpoint | None:

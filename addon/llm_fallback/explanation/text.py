@@ -119,6 +119,8 @@ def _sent(told: model.Sent, place: model.Place) -> Iterator[_Line]:
     where = f"{one_of}{', '.join(told.endpoints)}{hashed}"
     yield "", f"to {where} {phrases.tls(place.tls, place.host)}"
     yield from (("", f"{name}: {value}") for name, value in told.headers if name != "Host")
+    if told.withheld:
+        yield "", f"without the client's {', '.join(told.withheld)}, which no other host gets"
     yield "", phrases.body(told.body)
     if told.config:
         yield "", phrases.config(told)

@@ -133,6 +133,14 @@ def _headers() -> Iterator[Scenario]:
         ],
     }
     yield _rules("headers-of-a-weighted-destination", weighted, steps=(asked,))
+    credentials = (
+        ("authorization", "Bearer x"),
+        ("cookie", "a=b"),
+        ("x-api-key", "k"),
+        ("x-csrf-token", "t"),
+    )
+    elsewhere = _get("/a?api_key=k&page_token=t&q=1", *credentials)
+    yield _rules("headers-of-a-client-elsewhere", _TO_OTHER, steps=(elsewhere,))
     removed = {"headers": {"request": {"remove": ["authorization", "x-many"]}}}
     yield route("headers-removed", removed, Ask(1, Request(headers=(*sent, ("authorization", "Bearer x")))))
 

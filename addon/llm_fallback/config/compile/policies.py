@@ -15,12 +15,10 @@ from llm_fallback.resources.destinationrule import (
     ClientTlsSettings,
     DestinationRuleSpec,
     OutlierDetection,
-    PortTrafficPolicy,
     Subset,
     TlsMode,
     TrafficPolicy,
 )
-from llm_fallback.resources.llmprovider import PROVIDER_PORT
 from llm_fallback.resources.loadbalancer import LoadBalancerSettings
 
 
@@ -52,11 +50,8 @@ class HostRule:
 
 
 GENERATED_TLS = ClientTlsSettings(mode=TlsMode.SIMPLE)
-_GENERATED_POLICY = TrafficPolicy(
-    portLevelSettings=[
-        PortTrafficPolicy.model_validate({"port": {"number": PROVIDER_PORT}, "tls": GENERATED_TLS})
-    ]
-)
+# ASM's is for port 80 alone; here a ServiceEntry's other ports do not send the key in plain text either.
+_GENERATED_POLICY = TrafficPolicy(tls=GENERATED_TLS)
 _GENERATED = HostRule(_GENERATED_POLICY)
 
 
