@@ -151,6 +151,16 @@ class Handled:
     answer: Answer = NO_ANSWER
     override: str | None = None
 
+    @property
+    def answered(self) -> Attempted | None:
+        """The attempt whose answer the client got; None where it got the proxy's own, or none."""
+        return next((a for a in self.attempts if a.status is not None and a.lost_after_s is None), None)
+
+    @property
+    def final_attempt(self) -> Attempted | None:
+        """The attempt that was answered, or else the last one."""
+        return self.answered or (self.attempts[-1] if self.attempts else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Acted:

@@ -26,8 +26,13 @@ V1 = Target("a.com", 80, (E1,), subset="v1", outlier=OutlierPolicy())
 CLUSTER_A, CLUSTER_B = "cluster.outbound|80||a.com.", "cluster.outbound|80||b.com."
 
 
-def tried(target: Target = A, status: int | None = 200, failure: str | None = None) -> Attempted:
-    return Attempted(str(target), str(E1), "for people", 0.1, status, failure)
+def tried(
+    target: Target = A,
+    status: int | None = 200,
+    failure: str | None = None,
+    lost_after_s: float | None = None,
+) -> Attempted:
+    return Attempted(str(target), str(E1), "for people", 0.1, status, failure, lost_after_s=lost_after_s)
 
 
 NOBODY = Attempted(str(A), None, "no healthy endpoint", 0.0)

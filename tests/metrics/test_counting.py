@@ -18,12 +18,12 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
     [
         pytest.param(handled(tried()), {**OK, "A.upstream_rq_total": 1}, id="an answer"),
         pytest.param(
-            handled(tried(status=503), tried()),
+            handled(tried(status=503, lost_after_s=0.1), tried()),
             {**OK, "A.upstream_rq_total": 2, "A.upstream_rq_retry": 1, "A.retry.upstream_rq_503": 1},
             id="the second answer",
         ),
         pytest.param(
-            handled(tried(status=503), tried(status=503), status=503, flags=("URX",)),
+            handled(tried(status=503, lost_after_s=0.1), tried(status=503), status=503, flags=("URX",)),
             {
                 **FAILED,
                 "A.upstream_rq_total": 2,
@@ -44,6 +44,18 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
                 istio("a.com", 503, "UH"): 1,
             },
             id="nobody left",
+        ),
+        pytest.param(
+            handled(tried(status=503, lost_after_s=0.1), NOBODY, status=503, flags=("UH",)),
+            {
+                **FAILED,
+                "A.upstream_rq_total": 1,
+                "A.retry.upstream_rq_503": 1,
+                "A.upstream_rq_retry": 1,
+                "A.upstream_cx_none_healthy": 1,
+                istio("a.com", 503, "UH"): 1,
+            },
+            id="nobody left after an answer of the same status",
         ),
         pytest.param(
             handled(tried(status=None, failure="connect-timeout"), status=503, flags=("UF", "URX")),
@@ -107,7 +119,7 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
         ),
         pytest.param(
             handled(
-                tried(status=429),
+                tried(status=429, lost_after_s=0.1),
                 tried(B),
                 target="b.com:80",
                 instead_of="a.com:80",

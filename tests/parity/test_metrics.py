@@ -76,6 +76,9 @@ CASES = {
     ),
     "late": case(hang, timeout="1s", retries={"attempts": 5, "perTryTimeout": "0.35s", "retryOn": "5xx"}),
     "ejected": case(REFUSED, requests=2, outlierDetection={**EJECTS, "consecutive5xxErrors": 1}),
+    "ejected-for-503": case(
+        respond(503), retries=ON_5XX, requests=2, outlierDetection={**EJECTS, "consecutive5xxErrors": 1}
+    ),
     "gateway": case(respond(502), outlierDetection={**EJECTS, "consecutiveGatewayErrors": 1}),
     "local": case(
         REFUSED,

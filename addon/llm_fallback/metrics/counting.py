@@ -172,7 +172,7 @@ class Metrics:
 
     def _count_attempts(self, event: Handled) -> None:
         previous = None
-        answer = _answer(event)
+        answer = event.answered
         for attempt in event.attempts:
             if counts := self.targets.get(attempt.target):
                 counts.attempted(attempt)
@@ -205,13 +205,6 @@ class Metrics:
             counts.stats[_OF_REASON[Reason(event.reason)]] += 1
         elif event.reason != BY_HAND:
             counts.hold_offs += 1
-
-
-def _answer(event: Handled) -> Attempted | None:
-    """The attempt whose answer the client got."""
-    return next(
-        (a for a in reversed(event.attempts) if a.status == event.status and a.target == event.target), None
-    )
 
 
 def _result(event: Handled) -> str:

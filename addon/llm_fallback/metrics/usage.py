@@ -85,6 +85,6 @@ def _counts(figures: Figures) -> list[tuple[str, int]]:
 
 
 def _asked_for(event: Handled) -> str | None:
-    """The model that the last attempt asked for: the target's own, or the client's."""
-    last = event.attempts[-1].model if event.attempts else None
-    return last or (event.received.model if event.received else None)
+    """The model that the answer was asked of: the target's own, or the client's."""
+    final = event.final_attempt
+    return (final.model if final else None) or (event.received.model if event.received else None)

@@ -9,7 +9,7 @@ from typing import Any
 from llm_fallback.events import PER_TRY_TIMEOUT, Handled
 from llm_fallback.local_replies import Flag
 from llm_fallback.retry import Failure
-from llm_fallback.telemetry.facts import cluster_of, final_attempt, request_model
+from llm_fallback.telemetry.facts import cluster_of, request_model
 from llm_fallback.telemetry.lines import timestamp
 
 _BEFORE = "upstream_reset_before_response_started"
@@ -36,7 +36,7 @@ def as_entry(event: Handled) -> dict[str, Any]:
     """The request's line. Times are in milliseconds; None is what is not known or does not apply."""
     received, answer, rescue = event.received, event.answer, event.rescue
     headers = received.headers if received else {}
-    final = final_attempt(event)
+    final = event.final_attempt
     lost = [attempt.lost_after_s for attempt in event.attempts if attempt.lost_after_s is not None]
     return {
         "start_time": timestamp(received.at_s) if received else None,
@@ -77,7 +77,7 @@ def _details(event: Handled) -> str | None:
     for flag, details in _DETAILS_OF_FLAG.items():
         if flag in event.flags:
             return details
-    final = final_attempt(event)
+    final = event.final_attempt
     if final and final.status is not None and final.lost_after_s is None:
         if Flag.UPSTREAM_REQUEST_TIMEOUT in event.flags:
             return "response_timeout"

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from llm_fallback.events import Attempted, Handled
+from llm_fallback.events import Handled
 from llm_fallback.metrics.names import writable
 
 
@@ -27,15 +27,9 @@ def cluster_of(target: str) -> str | None:
     return f"outbound|{place.port}|{place.subset}|{place.host}" if place else None
 
 
-def final_attempt(event: Handled) -> Attempted | None:
-    """The attempt whose answer the client gets, or else the last one."""
-    answers = (a for a in event.attempts if a.status is not None and a.lost_after_s is None)
-    return next(answers, event.attempts[-1] if event.attempts else None)
-
-
 def request_model(event: Handled) -> str | None:
     """The model that the client asked for; without one, the model that the target was asked for."""
     asked = event.received.model if event.received else None
-    final = final_attempt(event)
+    final = event.final_attempt
     model = asked or (final.model if final else None)
     return writable(model) if model else None
