@@ -10,6 +10,7 @@ from tests.metrics.events import E1, E2, NOBODY, A, B, counted, ejected, handled
 
 OK = {"A.upstream_rq_200": 1, "A.upstream_rq_2xx": 1, istio("a.com", 200): 1}
 FAILED = {"A.upstream_rq_503": 1, "A.upstream_rq_5xx": 1}
+LOST = {"llm_fallback.lost_attempts_total.a.com.503": 1, "llm_fallback.lost_seconds_total.a.com.503": 0.1}
 TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504, "UT"): 1}
 
 
@@ -19,13 +20,14 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
         pytest.param(handled(tried()), {**OK, "A.upstream_rq_total": 1}, id="an answer"),
         pytest.param(
             handled(tried(status=503, lost_after_s=0.1), tried()),
-            {**OK, "A.upstream_rq_total": 2, "A.upstream_rq_retry": 1, "A.retry.upstream_rq_503": 1},
+            {**OK, **LOST, "A.upstream_rq_total": 2, "A.upstream_rq_retry": 1, "A.retry.upstream_rq_503": 1},
             id="the second answer",
         ),
         pytest.param(
             handled(tried(status=503, lost_after_s=0.1), tried(status=503), status=503, flags=("URX",)),
             {
                 **FAILED,
+                **LOST,
                 "A.upstream_rq_total": 2,
                 "A.upstream_rq_retry": 1,
                 "A.upstream_rq_retry_limit_exceeded": 1,
@@ -49,6 +51,7 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
             handled(tried(status=503, lost_after_s=0.1), NOBODY, status=503, flags=("UH",)),
             {
                 **FAILED,
+                **LOST,
                 "A.upstream_rq_total": 1,
                 "A.retry.upstream_rq_503": 1,
                 "A.upstream_rq_retry": 1,
@@ -134,6 +137,8 @@ TIMED_OUT = {"A.upstream_rq_504": 1, "A.upstream_rq_5xx": 1, istio("a.com", 504,
                 istio("b.com", 200): 1,
                 "llm_fallback.fallbacks_total.a.com.b.com": 1,
                 "llm_fallback.rescues_total.429.saved": 1,
+                "llm_fallback.lost_attempts_total.a.com.429": 1,
+                "llm_fallback.lost_seconds_total.a.com.429": 0.1,
             },
             id="a rescue",
         ),
