@@ -14,6 +14,8 @@ from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.log import ALERT
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from llm_fallback import story
 from llm_fallback.admin import Shown
@@ -24,7 +26,16 @@ from llm_fallback.events import Acted, Ejected, Event, Handled, Returned
 from llm_fallback.history import History, Kind
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import attempts, contentviews, flows, hangup, options, quotations, virtual_upstream
+from llm_fallback.mitm import (
+    attempts,
+    confinement,
+    contentviews,
+    flows,
+    hangup,
+    options,
+    quotations,
+    virtual_upstream,
+)
 from llm_fallback.mitm.admin_page import AdminPage, PageActions
 from llm_fallback.mitm.attempts import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
@@ -163,6 +174,14 @@ class LLMFallback:
         if server.address and self._snapshot.manages(server.address[0]):
             server.tls = False  # or mitmproxy connects now to learn what the host's TLS is like
             self._tls_ended_here.add(data.context.client)
+
+    def next_layer(self, asked: NextLayer) -> None:
+        """Leave a client no way around the rules of a managed host."""
+        confinement.take_for_http(asked, self._snapshot)
+
+    def server_connect(self, connecting: ServerConnectionHookData) -> None:
+        """Open no connection to a managed host, whoever wants one."""
+        confinement.refuse(connecting, self._snapshot)
 
     def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""
