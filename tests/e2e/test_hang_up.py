@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.clients import QUESTION, Http2Connection, ask, connect, reque
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import SSE_HEAD, Behaviour, Exchange, Provider, chunk, hang, respond
 from tests.support.proxy import Proxy, Setting
+from tests.support.saved import read_flows
 
 PROMPTLY_S = 15.0
 EVENT = b"data: 1\n\n"
@@ -72,6 +74,32 @@ def running(
             Host(name="fallback.test", port=fallback.port),
         )
         yield Stage(stack.enter_context(Proxy(setting, config)), primary, fallback)
+
+
+def test_a_saved_flow_tells_of_it(background: Background, setting: Setting, tmp_path: Path) -> None:
+    """What was asked of whom until then and, of a stream, when its pieces came."""
+    provider = Provider(hang)
+    with background.serving(provider):
+        config = write_mesh(tmp_path, Host(name="slow.test", port=provider.port, tls=False))
+        saved = tmp_path / "flows.mitm"
+        with Proxy(setting, config, "-w", str(saved)) as proxy:
+            for number, behaviour in enumerate((hang, stream_and_wait)):
+                provider.behaviour = behaviour
+                with connect(proxy.port) as sock:
+                    sock.sendall(request_bytes("http://slow.test/", "slow.test", QUESTION.encode()))
+                    wait_until(lambda: len(provider.exchanges) == number + 1, "the provider is asked")  # noqa: B023
+                    if behaviour is stream_and_wait:
+                        assert sock.recv(4096)
+                wait_until(lambda: len(proxy.requests()) == number + 1, "the hang-up is told of")  # noqa: B023
+    given_up, broken_off = read_flows(saved)
+    assert given_up.comment.startswith("default -> slow.test:80 | 127.0.0.1:")
+    assert ": cancelled in " in given_up.comment
+    assert " | no answer DC" in given_up.comment
+    assert given_up.marked == ":hourglass:"
+    decision = given_up.metadata["llm_fallback"]
+    assert (decision["result"], len(decision["attempts"])) == ("given up", 1)
+    assert " | 200 DC" in broken_off.comment
+    assert [size for _, size in broken_off.metadata["llm_fallback"]["arrivals"]] == [len(EVENT)]
 
 
 def close(sock: socket.socket) -> None:

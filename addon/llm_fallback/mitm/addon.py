@@ -155,8 +155,16 @@ class LLMFallback:
             # The body is read whole: the model is in it, and a retry sends it again.
             flow.request.stream = False
 
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Take the trailers out of a managed flow: nobody gets them, and a credential may be among them."""
+        if flow in self._held:
+            flow.request.data.trailers = None
+
     def response(self, flow: http.HTTPFlow) -> None:
-        """Keep the view within its bound."""
+        """Show what is kept of a managed answer, forget the rest, and keep the view within its bound."""
+        held = self._held.pop(flow, None)
+        if held and held.answer:
+            held.answer.show_in(flow)
         self._retention.ended(flow)
 
     error = response

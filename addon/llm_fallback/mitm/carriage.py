@@ -9,7 +9,8 @@ from llm_fallback.events import Handled
 from llm_fallback.messages import Outgoing
 from llm_fallback.mitm import flows
 from llm_fallback.mitm.attempts import LOST, AttemptFlows
-from llm_fallback.mitm.echoes import Echoes
+from llm_fallback.mitm.echoes import Echoes, Field
+from llm_fallback.mitm.kept_answer import KeptAnswer
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.engine import Engine
@@ -23,6 +24,7 @@ _MARKER_OF = {
     story.Result.FELL_BACK: ":twisted_rightwards_arrows:",
     story.Result.RESCUED: ":ambulance:",
     story.Result.FAILED: ":x:",
+    story.Result.GIVEN_UP: ":hourglass:",
 }
 MARKERS = frozenset({*_MARKER_OF.values(), LOST})
 """Those that flows have from us, and from nobody else."""
@@ -48,7 +50,7 @@ class Carriage:
         self._exchange: Exchange | None = None
         self._closes_client = False
         self._sent: list[Outgoing] = []
-        self._echoes = Echoes(())
+        self._hidden: dict[Field, Field] = {}
 
     def exchange(self, server: Server) -> Exchange:
         """The exchange for the flow's request."""
@@ -65,17 +67,29 @@ class Carriage:
         response = flows.response_of(self._flow, head)
         if self._closes_client:
             response.headers["connection"] = "close"
-        self._echoes = Echoes(self._sent)
-        self._echoes.hide_in(response)
+        if head.is_local or not self._exchange:
+            return response
+        echoes = Echoes(self._sent)
+        self._held.answer = KeptAnswer(self._exchange.record, echoes)
+        sent = response.data.headers.fields
+        shown = response.data.headers.fields = echoes.fields(sent)
+        if shown is not sent:
+            self._hidden = dict(zip(shown, sent, strict=True))
         return response
 
+    def for_client(self, response: http.Response) -> http.Response:
+        """The response as the client gets it: with the headers that the flow does not show."""
+        if not self._hidden:
+            return response
+        whole = response.copy()
+        whole.data.headers.fields = tuple(
+            self._hidden.get(field, field) for field in response.data.headers.fields
+        )
+        return whole
+
     def ending(self) -> None:
-        """Show the answer's body, or as much of its beginning as is kept."""
-        response, exchange = self._flow.response, self._exchange
-        self._exchange = None  # which knows us: together they would be kept until the collector comes
-        if response and response.stream and exchange:
-            encoding = response.headers.get("content-encoding", "")
-            response.data.content = self._echoes.body(exchange.record.beginning, encoding)
+        """Let go of the exchange, which knows us: together they would be kept until the collector comes."""
+        self._exchange = None
 
     def attempting(self, outgoing: Outgoing, target: Target, endpoint: Endpoint) -> None:
         """Show what is sent where."""

@@ -8,7 +8,6 @@ from urllib.parse import unquote
 
 import brotli  # type: ignore[import-untyped]
 import zstandard
-from mitmproxy import http
 from mitmproxy.net import encoding
 
 from llm_fallback.messages import Outgoing
@@ -22,6 +21,10 @@ _STEP = 1024 * 1024
 _REDACTED = REDACTED.encode()
 _MIN_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
 _PART = re.compile(r"[\s;,]+")
+
+
+type Field = tuple[bytes, bytes]
+type Fields = tuple[Field, ...]
 
 
 class Echoes:
@@ -49,23 +52,12 @@ class Echoes:
         shown = self.without(decoded[:MAX_DECODED_BYTES])
         return self.without(body) if shown == decoded else encoding.encode(shown, name)
 
-    def hide_in(self, response: http.Response) -> None:
-        """Take them out of a streamed response's headers as soon as the client has those."""
-        fields = response.data.headers.fields
-        together = b"\n".join(value for _, value in fields)
-        if response.stream is True and any(secret in together for secret in self._secrets):
-            shown = tuple((name, self.without(value)) for name, value in fields)
-            response.stream = _once(response.data, shown)
-
-
-def _once(data: http.ResponseData, shown: tuple[tuple[bytes, bytes], ...]) -> Callable[[bytes], bytes]:
-    """What mitmproxy asks about pieces of a body, after the head has gone out."""
-
-    def pass_on(piece: bytes) -> bytes:
-        data.headers.fields = shown
-        return piece
-
-    return pass_on
+    def fields(self, fields: Fields) -> Fields:
+        """Headers without them, in names and values; the very same headers if there are none in them."""
+        together = b"\n".join(part for field in fields for part in field)
+        if not any(secret in together for secret in self._secrets):
+            return fields
+        return tuple((self.without(name), self.without(value)) for name, value in fields)
 
 
 def _secrets(outgoing: Outgoing) -> Iterator[str]:

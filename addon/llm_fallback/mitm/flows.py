@@ -16,6 +16,8 @@ from mitmproxy.connection import ConnectionState, Server
 
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing
+from llm_fallback.mitm.echoes import Fields
+from llm_fallback.mitm.kept_answer import KeptAnswer
 from llm_fallback.outlier import Endpoint
 from llm_fallback.paths import normalised
 from llm_fallback.redaction import (
@@ -29,23 +31,24 @@ from llm_fallback.redaction import (
 )
 from llm_fallback.upstream.answers import Head
 
-type _Fields = tuple[tuple[bytes, bytes], ...]
-
 _REDACTED = REDACTED.encode()
 _BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
 # Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
 # collector comes: the exchange, the flow, their bodies.
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Held:
-    """What is kept for a flow outside of it: its credentials, whose host that was, and its snapshot."""
+    """What is kept for a flow outside of it: its credentials, whose host that was, and its snapshot.
+
+    `query` are the `name=value` pairs of the query that were replaced; `answer` is there when the answer is.
+    """
 
     snapshot: Snapshot
     host: str
-    headers: _Fields
+    headers: Fields
     query: tuple[str, ...]
-    """The `name=value` pairs of the query that were replaced."""
+    answer: KeptAnswer | None = None
 
 
 def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
@@ -118,7 +121,7 @@ def drop_placeholders(flow: http.HTTPFlow) -> None:
     data.path = encode(restore_query(decode(data.path), ()))
 
 
-def _restored(fields: _Fields, held: _Fields) -> Iterator[tuple[bytes, bytes]]:
+def _restored(fields: Fields, held: Fields) -> Iterator[tuple[bytes, bytes]]:
     """The fields with each placeholder replaced by the next credential of its name, or dropped."""
     left = list(held)
     for field in fields:

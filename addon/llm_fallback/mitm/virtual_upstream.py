@@ -70,6 +70,9 @@ class Carrier(Protocol):
     def response(self, head: Head) -> http.Response:
         """The flow's response, as its head says."""
 
+    def for_client(self, response: http.Response) -> http.Response:
+        """The flow's response as the client is to get it, which may be more than the flow shows."""
+
     def ending(self) -> None:
         """The answer is about to be over."""
 
@@ -152,7 +155,8 @@ class VirtualUpstream(HttpConnection):
         self._body = bytearray()
         self._stream_id = 0
         self._task: asyncio.Task[Any] | None = None
-        self._has_head = False
+        self._exchange: Exchange | None = None
+        self._has_head = self._has_body = False
         self._is_over = False
         self.is_waiting = False
 
@@ -169,18 +173,23 @@ class VirtualUpstream(HttpConnection):
         self._task = asyncio.current_task()
         # As a connection of the handler, the task ends with the client's connection, whatever its layers say.
         handler.transports[self._server] = ConnectionIO(handler=self._task)
-        return self._carrier.exchange(self._server)
+        self._exchange = self._carrier.exchange(self._server)
+        return self._exchange
 
     def end(self, handler: ConnectionHandler) -> None:
         """The task is about to end, and nobody is to wait for anything any more."""
         handler.transports.pop(self._server, None)
-        self._task = None
+        self._task = self._exchange = None
 
     def apology(self) -> list[Piece]:
         """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""
         if self._has_head:
             return [End.BROKEN]
         return local_pieces(INTERNAL_ERROR, method=self._flow.request.method)
+
+    def head_for_client(self, response: http.Response) -> ResponseHeaders:
+        """The head of the answer for the client, who may be told that nothing follows."""
+        return ResponseHeaders(self._stream_id, self._carrier.for_client(response), not self._has_body)
 
     def backlog(self) -> int:
         """Bytes that wait for the client's HTTP/2 flow control."""
@@ -202,9 +211,7 @@ class VirtualUpstream(HttpConnection):
                 yield from self._wait()
                 yield _Run(self)
             case RequestProtocolError():
-                self._finish()
-                if self._task:
-                    self._task.cancel()
+                self._give_up()
             case _:
                 pass  # Start; trailers, which no provider reads
 
@@ -231,9 +238,10 @@ class VirtualUpstream(HttpConnection):
             case bytes():
                 return ResponseData(self._stream_id, piece)
             case Head():
-                self._has_head = True
+                self._has_head, self._has_body = True, piece.has_body
                 response = self._carrier.response(piece)
-                return ResponseHeaders(self._stream_id, response, not piece.has_body)
+                # As if a body followed: without one, mitmproxy sends what the flow shows instead.
+                return ResponseHeaders(self._stream_id, response, piece.is_local and not piece.has_body)
             case End.COMPLETE:
                 self._finish()
                 return ResponseEndOfMessage(self._stream_id)
@@ -245,6 +253,14 @@ class VirtualUpstream(HttpConnection):
     def _wait(self) -> layer.CommandGenerator[None]:
         self.is_waiting = True
         yield self.mailbox
+
+    def _give_up(self) -> None:
+        """The client has left: end the attempt, and have it told before mitmproxy saves the flow."""
+        if self._task:
+            self._task.cancel()
+        if self._exchange:
+            self._exchange.close()
+        self._finish()
 
     def _finish(self) -> None:
         if not self._is_over:
@@ -322,13 +338,13 @@ def _get_virtual_connection(
     context.layers = list(context.layers)
     upstream = VirtualUpstream(context, server, http_layer, stream.flow, carrier)
     http_layer.connections[server] = upstream
-    stream.start_response_stream = lambda: _start_response_stream(stream)  # type: ignore[method-assign]
+    stream.start_response_stream = lambda: _start_response_stream(stream, upstream)  # type: ignore[method-assign]
     del http_layer.command_sources[event]
     yield from http_layer.event_to_child(stream, GetHttpConnectionCompleted(event, (server, None)))
 
 
-def _start_response_stream(stream: HttpStream) -> layer.CommandGenerator[None]:
+def _start_response_stream(stream: HttpStream, upstream: VirtualUpstream) -> layer.CommandGenerator[None]:
     """What mitmproxy's own method does, less its log line for each streamed response."""
     if response := stream.flow.response:
-        yield SendHttp(ResponseHeaders(stream.stream_id, response, end_stream=False), stream.context.client)
+        yield SendHttp(upstream.head_for_client(response), stream.context.client)
         stream.server_state = stream.state_stream_response_body

@@ -78,11 +78,8 @@ class Attempts:
         is_out: IsOut | None = None,
         proves: Proves = _as_the_mesh,
     ) -> None:
-        self.made: list[Attempted] = []
         self.flags: tuple[Flag, ...] = ()
         self.failure: Failure | None = None
-        self.mark = ""
-        """What is said of the attempt that is under way besides what comes of it."""
         self._is_out = is_out
         self._panic_threshold = 0 if is_out else target.panic_threshold
         self._proves = proves
@@ -93,8 +90,18 @@ class Attempts:
         self._began_at = limits.began_at
         self._watcher = watcher
         self._hash_key = hash_key
+        self._made: list[Attempted] = []
+        self._under_way: Attempted | None = None
         self._monitors: dict[Endpoint, Monitor | None] = {}
         self._retry: Resource | None = None
+
+    @property
+    def made(self) -> list[Attempted]:
+        """The attempts; one that is under way has been given up if anybody asks."""
+        if self._under_way is None:
+            return self._made
+        took = self._shared.clock() - self._began_at - self._under_way.began_s
+        return [*self._made, replace(self._under_way, duration_s=took, lost_after_s=took)]
 
     async def run(self, outgoing: Outgoing) -> LocalReply | Answered:
         """Try until there is an answer to pass on, or none to be had."""
@@ -108,7 +115,7 @@ class Attempts:
         while True:
             endpoint = await self._choose(tried)
             if endpoint is None:
-                self.made.append(Attempted(str(self._target), None, "no healthy endpoint", 0.0))
+                self._made.append(Attempted(str(self._target), None, "no healthy endpoint", 0.0))
                 return local_replies.NO_HEALTHY_UPSTREAM
             tried.append(endpoint)
             result = await self._attempt(endpoint, outgoing.for_attempt(len(tried), self._time_for_a_try()))
@@ -133,7 +140,7 @@ class Attempts:
             body,
             content_encoding=response.header("content-encoding") or "identity",
         )
-        self.made[answered.number] = replace(self.made[answered.number], figures=figures)
+        self._made[answered.number] = replace(self._made[answered.number], figures=figures)
         self._lose(answered.number, answered.outgoing, answered.endpoint, response.headers, body)
 
     def _lose(
@@ -144,9 +151,9 @@ class Attempts:
         headers: Headers = (),
         body: bytes = b"",
     ) -> None:
-        made = self.made[number]
+        made = self._made[number]
         after = self._shared.clock() - self._began_at - made.began_s
-        lost = self.made[number] = replace(made, lost_after_s=after)
+        lost = self._made[number] = replace(made, lost_after_s=after)
         self._watcher.lost(LostAttempt(lost, outgoing, self._target, endpoint, headers, body))
 
     def charge(self, endpoint: Endpoint, outcome: Outcome) -> None:
@@ -196,8 +203,8 @@ class Attempts:
         self._monitors[endpoint] = self._shared.health.monitor(self._target, endpoint)
         self._watcher.attempting(outgoing, self._target, endpoint)
         struck = self._strike(endpoint) if self._shared.overrides.faults else None
-        mark = self.mark = struck.mark if struck else ""
-        begun = Attempted(
+        mark = struck.mark if struck else ""
+        begun = self._under_way = Attempted(
             str(self._target),
             str(endpoint),
             f"cancelled{mark}",
@@ -218,7 +225,7 @@ class Attempts:
             self._note(replace(begun, lost_after_s=took), began)
             raise
         number = self._note(replace(begun, result=f"{response.status}{mark}", status=response.status), began)
-        took = self.made[number].duration_s
+        took = self._made[number].duration_s
         answered = Answered(response, endpoint, took, outgoing, number)
         if (outcome := self._proves(answered)) is not None:
             self.charge(endpoint, outcome)
@@ -226,8 +233,9 @@ class Attempts:
 
     def _note(self, made: Attempted, began: float) -> int:
         """Add to what has been made, and to how long it took; returns its number."""
-        self.made.append(replace(made, duration_s=self._shared.clock() - began))
-        return len(self.made) - 1
+        self._under_way = None
+        self._made.append(replace(made, duration_s=self._shared.clock() - began))
+        return len(self._made) - 1
 
     def _strike(self, endpoint: Endpoint) -> Fault | None:
         """The fault that a person has injected for the attempt, if there is one."""

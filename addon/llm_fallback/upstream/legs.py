@@ -114,21 +114,8 @@ class Leg:
 
     @property
     def made(self) -> list[Attempted]:
-        """Its attempts; one that is under way has been given up if anybody asks."""
-        made = self.attempts.made
-        if sum(attempt.endpoint is not None for attempt in made) == self.begun:
-            return made
-        took = self._shared.clock() - self._attempt_began
-        given_up = Attempted(
-            str(self.target),
-            str(self._endpoint),
-            f"cancelled{self.attempts.mark}",
-            took,
-            began_s=self._attempt_began - self._limits.began_at,
-            lost_after_s=took,
-            model=self._outgoing.model,
-        )
-        return [*made, given_up]
+        """Its attempts."""
+        return self.attempts.made
 
     async def run(self) -> Committed | Lost:
         """Attempt, and read until the answer is one. Cancelling it ends the attempt, and proves nothing."""

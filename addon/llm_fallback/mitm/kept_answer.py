@@ -1,0 +1,32 @@
+"""What is kept of an answer for those who look at its flow: bounded, and without what it repeats of a key."""
+
+from dataclasses import dataclass
+
+from mitmproxy import http
+
+from llm_fallback.mitm.echoes import Echoes
+from llm_fallback.upstream.record import Record
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeptAnswer:
+    """An upstream's answer so far, and whose credentials it may repeat."""
+
+    record: Record
+    echoes: Echoes
+
+    def show_in(self, flow: http.HTTPFlow) -> None:
+        """Show the body, or as much of its beginning as is kept, whatever mitmproxy has kept of it.
+
+        Where another addon has had the answer buffered, the client gets what the flow shows.
+        """
+        response = flow.response
+        if response is None:
+            return
+        data, encoding = response.data, response.headers.get("content-encoding", "")
+        if response.stream:
+            data.content = self.echoes.body(self.record.beginning, encoding)
+        elif data.content:
+            data.content = self.echoes.body(data.content, encoding)
+            if "content-length" in response.headers:
+                response.headers["content-length"] = str(len(data.content))
