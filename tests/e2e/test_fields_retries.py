@@ -59,15 +59,15 @@ RULES = {
     "attempts": "retries:\n    attempts: 4\n    retryOn: 5xx",
     "no-attempts": "retries:\n    attempts: 0",
     "default": "name: default",
-    "per-try": "retries:\n    attempts: 1\n    perTryTimeout: 500ms\n    retryOn: reset",
-    "per-try-twice": "retries:\n    attempts: 1\n    perTryTimeout: 100ms\n    retryOn: 5xx",
-    "timeout": "timeout: 200ms",
-    "time-for-all": """timeout: 1s
+    "per-try": "retries:\n    attempts: 1\n    perTryTimeout: 5s\n    retryOn: reset",
+    "per-try-twice": "retries:\n    attempts: 1\n    perTryTimeout: 2s\n    retryOn: 5xx",
+    "timeout": "timeout: 2s",
+    "time-for-all": """timeout: 5s
   retries:
     attempts: 1000
-    perTryTimeout: 20ms
+    perTryTimeout: 500ms
     retryOn: reset""",
-    "backoff": "timeout: 500ms\n  retries:\n    attempts: 1\n    retryOn: 5xx\n    backoff: 2000h",
+    "backoff": "timeout: 3s\n  retries:\n    attempts: 1\n    retryOn: 5xx\n    backoff: 2000h",
     "abort": "fault:\n    abort:\n      percentage: {value: 100}\n      httpStatus: 418",
     "no-abort": "fault:\n    abort:\n      percentage: {value: 0}\n      httpStatus: 418",
     "abort-of-nothing": "fault:\n    abort:\n      httpStatus: 418",
@@ -136,10 +136,15 @@ def run(background: Background, setting: Setting, tmp_path_factory: pytest.TempP
 
 
 def attempts(mesh: Mesh, url: str) -> tuple[Answer, int]:
-    """The answer, and how many requests to the provider it took."""
-    before = len(mesh.providers["flaky"].requests)
+    """The answer, and how many requests to the provider it took.
+
+    Those of another host may be a try that was given up before, and comes only now.
+    """
+    requests = mesh.providers["flaky"].requests
+    before = len(requests)
     answer = mesh.ask(url)
-    return answer, len(mesh.providers["flaky"].requests) - before
+    host = url.partition("/")[0]
+    return answer, sum(request.header("host") == host for request in requests[before:])
 
 
 @pytest.mark.parametrize(("retry_on", "failure"), [case for case in RETRIED if case[1] != "nobody"])
@@ -212,10 +217,10 @@ def test_timeout(mesh: Mesh) -> None:
     began = seconds()
     answer, made = attempts(mesh, "timeout.test/hang")
     assert (answer.status, answer.body, made) == (504, b"upstream request timeout", 1)
-    assert 0.2 <= seconds() - began < LONG_S
+    assert 2 <= seconds() - began < LONG_S
     assert mesh.told("timeout.test", "504 UT")
     expected = mesh.providers["flaky"].requests[-1].header("x-envoy-expected-rq-timeout-ms")
-    assert 0 < int(expected or "0") <= 200
+    assert 0 < int(expected or "0") <= 2000
 
 
 def test_timeout_over_all_attempts(mesh: Mesh) -> None:

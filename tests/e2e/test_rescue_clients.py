@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,7 +29,8 @@ from tests.support.provider import (
 )
 from tests.support.proxy import Proxy, Setting
 
-LIMIT = "600ms"
+LIMIT = "5s"
+AT_ONCE = 8
 QUESTION = "Who are you?"
 MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 COMMON: dict[str, Behaviour] = {
@@ -74,13 +76,15 @@ def running(
         yield stack.enter_context(Proxy(setting, config))
 
 
-@pytest.fixture(autouse=True)
-def proxied(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def proxied(proxy: Proxy) -> Iterator[None]:
     """The environment of a program that is to use the proxy."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, proxy.url)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            monkeypatch.delenv(name)
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        yield
 
 
 def through_openai(host: str, *, is_stream: bool) -> str:
@@ -133,17 +137,40 @@ CLIENTS: dict[str, tuple[Callable[..., str], dict[str, Behaviour]]] = {
 }
 
 
-@pytest.mark.parametrize("is_stream", [False, True], ids=["json", "sse"])
+CASES = [
+    (client, fault, is_stream)
+    for client, (_, faults) in CLIENTS.items()
+    for fault in faults
+    for is_stream in (False, True)
+]
+
+
+def seen_by(client: str, fault: str, *, is_stream: bool) -> str:
+    """What a client gets whose provider has the fault."""
+    ask, _ = CLIENTS[client]
+    api = "anthropic" if client == "anthropic" else "openai"
+    return ask(f"{api}-{fault}.test", is_stream=is_stream)
+
+
+@pytest.fixture(scope="module", name="seen")
+def asked(proxied: None) -> Iterator[dict[tuple[str, str, bool], Future[str]]]:
+    """What each client gets, several at a time: most of it is waiting for a limit."""
+    del proxied
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        yield {case: threads.submit(seen_by, *case[:2], is_stream=case[2]) for case in CASES}
+
+
 @pytest.mark.parametrize(
-    ("client", "fault"), [(client, fault) for client, (_, faults) in CLIENTS.items() for fault in faults]
+    ("client", "fault", "is_stream"),
+    [pytest.param(*case, id=f"{case[0]}-{case[1]}-{'sse' if case[2] else 'json'}") for case in CASES],
 )
-def test_a_client_sees_one_normal_answer(client: str, fault: str, *, is_stream: bool) -> None:
+def test_a_client_sees_one_normal_answer(
+    seen: dict[tuple[str, str, bool], Future[str]], client: str, fault: str, *, is_stream: bool
+) -> None:
     """Whatever its provider does."""
     if client == "curl" and not shutil.which("curl"):
         pytest.skip("there is no curl on this machine")
-    ask, _ = CLIENTS[client]
-    api = "anthropic" if client == "anthropic" else "openai"
-    assert ask(f"{api}-{fault}.test", is_stream=is_stream) == answers.CONTENT
+    assert seen[client, fault, is_stream].result() == answers.CONTENT
 
 
 def test_the_environment_leads_to_the_proxy(proxy: Proxy) -> None:

@@ -13,8 +13,8 @@ from tests.support.provider import SSE_HEAD, Behaviour, Exchange, Feed, Provider
 from tests.support.proxy import Setting
 from tests.support.rescued import PRIMARY, SAID_BY_FALLBACK, STREAM, URL, WHOLE, Mesh, Targets, rescuing
 
-PROMPTLY_S = 5.0
-HEDGE_S = 0.3
+PROMPTLY_S = 15.0
+HEDGE_S = 5.0
 
 
 @pytest.fixture(scope="module", name="targets")

@@ -24,7 +24,7 @@ from tests.support.rescued import FALLBACK, PRIMARY, URL, WHOLE, Mesh, rescuing
 WAIT_S = 2.0
 DATE_STEP_S = 1.0  # a date has no fractions
 TIMER_S = 0.05
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 CLIENTS = 12
 FAILED = respond(503, b"down")
 

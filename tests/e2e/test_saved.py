@@ -20,13 +20,16 @@ spec: {host: one.test, configs: {defaultConfig: {openAIConfig: {apiKey: "${NOBOD
 """
 
 
-@pytest.fixture(name="saved")
-def saved_outage(background: Background, authority: Authority, setting: Setting, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module", name="saved")
+def saved_outage(
+    background: Background, authority: Authority, setting: Setting, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A rescued stream, with the attempt that was lost before."""
-    file = tmp_path / "flows.mitm"
-    mesh = Mesh(primary=answers.hang_after_200, spec={"limits": {"firstToken": "200ms"}})
+    folder = tmp_path_factory.mktemp("saved")
+    file = folder / "flows.mitm"
+    mesh = Mesh(primary=answers.hang_after_200, spec={"limits": {"firstToken": "5s"}})
     with (
-        rescuing(mesh, background, authority, setting, tmp_path, "-w", str(file)) as targets,
+        rescuing(mesh, background, authority, setting, folder, "-w", str(file)) as targets,
         http_client(targets.proxy) as client,
     ):
         assert client.post(URL, content=STREAM, headers=JSON).status_code == 200

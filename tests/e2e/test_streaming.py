@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.background import Background, seconds
+from tests.support.background import DEADLINE_S, Background, seconds
 from tests.support.certificates import Authority
 from tests.support.clients import (
     JSON,
@@ -239,7 +239,7 @@ def test_a_stream_to_a_client_that_left_ends(stage: tuple[Proxy, Provider]) -> N
     with connect(proxy.port, receive_buffer=65536) as sock:
         sock.sendall(request_bytes("http://primary.test/", "primary.test", QUESTION.encode()))
         settled(lambda: flood.taken)
-    assert provider.exchanges[before].ended.wait(10)
+    assert provider.exchanges[before].ended.wait(DEADLINE_S)
 
 
 def test_a_stream_without_a_length_or_chunks(

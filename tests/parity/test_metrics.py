@@ -70,11 +70,11 @@ CASES = {
     "refused": case(REFUSED),
     "refused-once": case(REFUSED, retries={"attempts": 0}),
     "closed": case(close_before_headers, retries={"attempts": 0}),
-    "slow": case(hang, timeout="0.5s"),
+    "slow": case(hang, timeout="2s"),
     "slow-tries": case(
-        hang, timeout="30s", retries={"attempts": 1, "perTryTimeout": "0.3s", "retryOn": "5xx"}
+        hang, timeout="30s", retries={"attempts": 1, "perTryTimeout": "1.2s", "retryOn": "5xx"}
     ),
-    "late": case(hang, timeout="1s", retries={"attempts": 5, "perTryTimeout": "0.35s", "retryOn": "5xx"}),
+    "late": case(hang, timeout="4s", retries={"attempts": 5, "perTryTimeout": "1.4s", "retryOn": "5xx"}),
     "ejected": case(REFUSED, requests=2, outlierDetection={**EJECTS, "consecutive5xxErrors": 1}),
     "ejected-for-503": case(
         respond(503), retries=ON_5XX, requests=2, outlierDetection={**EJECTS, "consecutive5xxErrors": 1}
@@ -90,7 +90,7 @@ CASES = {
     ),
     "full": case(
         Occupied(),
-        timeout="1s",
+        timeout="4s",
         connectionPool={"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}},
     ),
 }
