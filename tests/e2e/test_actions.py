@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -16,9 +17,10 @@ import pytest
 from llm_fallback import runtime
 from llm_fallback.cli import main
 from llm_fallback.overrides.words import fault_words, seconds
+from llm_fallback.runtime import Runtime
 from tests.support import commands
 from tests.support.background import Background, wait_until
-from tests.support.clients import JSON, QUESTION, http_client
+from tests.support.clients import JSON, QUESTION, TIMEOUT_S, connect, http_client, request_bytes
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import Provider, respond
 from tests.support.proxy import Proxy, Setting
@@ -90,14 +92,26 @@ class Desk:
         said = answer.json()
         return "\n".join(said) if said else ""
 
+    @property
+    def known(self) -> Runtime:
+        """What the proxy's file tells of it."""
+        return runtime.find(None, {runtime.FOLDER_VARIABLE: str(self.folder / "run")})
+
+    def state(self) -> dict[str, Any]:
+        """How things are, as the admin API tells it."""
+        answer = httpx.get(f"{self.known.url}/api/state", trust_env=False, timeout=TIMEOUT_S)
+        state: dict[str, Any] = answer.json()
+        return state
+
     def api(self, *words: str) -> str:
         """Ask the admin API."""
-        known = runtime.find(None, {runtime.FOLDER_VARIABLE: str(self.folder / "run")})
+        known = self.known
         answer = httpx.post(
             f"{known.url}/api/actions/{words[0]}",
             json=_data(*words),
             headers={"Authorization": f"Bearer {known.token}"},
             trust_env=False,
+            timeout=TIMEOUT_S,
         )
         if answer.status_code != 200:
             raise RefusedError(answer.json()["error"])
@@ -191,7 +205,7 @@ def test_eject_and_return(desk: Desk, act: Act) -> None:
 
 def test_an_ejection_ends_by_itself(desk: Desk, act: Act) -> None:
     """When its time is over."""
-    assert act("eject", FIRST, "--for", "1s") == f"ejected {FIRST}:80 by hand for 1 s"
+    assert act("eject", FIRST, "--for", "5s") == f"ejected {FIRST}:80 by hand for 5 s"
     assert desk.ask() == (200, SECOND)
     wait_until(lambda: desk.ask() == (200, FIRST), "the return")
 
@@ -237,8 +251,12 @@ def test_a_cut_answer(desk: Desk, act: Act) -> None:
 def test_a_hang(desk: Desk, act: Act) -> None:
     """Lasts until the client has had enough."""
     act("fault", FIRST, "hang", "--count", "1")
-    with pytest.raises(httpx.ReadTimeout):
-        desk.client.post(URL, content=QUESTION, headers=JSON, timeout=0.5)
+    with connect(desk.proxy.port) as client:
+        client.sendall(request_bytes(URL, FIRST, QUESTION.encode()))
+        wait_until(lambda: not desk.state()["faults"], "the fault has been met")
+        client.setblocking(False)  # noqa: FBT003 - its only argument
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
     assert desk.ask() == (200, FIRST)
 
 

@@ -198,7 +198,7 @@ def test_the_primarys_return_on_one_connection(
                 name="primary.test",
                 port=reserved.getsockname()[1],
                 threshold=1,
-                ejection="1s",
+                ejection="6s",
                 fallback="fallback.test",
             ),
             Host(name="fallback.test", port=fallback.port, model="the-fallback"),

@@ -109,10 +109,10 @@ def saw_the_tutorials_request(fallback: StandIn) -> None:
 
 
 def assert_has_been_away(proxy: Proxy) -> None:
-    """The ejection took the 10 s of the tutorial, rounded up to the next sweep, and little more."""
+    """The ejection took the 10 s of the tutorial and less than a second one would, which takes 20 s."""
     away = re.search(r"after ([\d.]+) s", proxy.wait_for_line("returned "))
     assert away
-    assert 10.0 <= float(away[1]) <= 13.0
+    assert 10.0 <= float(away[1]) < 20.0
 
 
 def test_the_first_answer_is_envoys_byte_for_byte(setting: Setting, tmp_path: Path) -> None:
