@@ -33,9 +33,10 @@ class Stage:
         """Save the file once more, and wait until it is loaded again."""
         before = self._count()
         ahead = time.time_ns() + before * 10**10
-        with self.edited.open("a", encoding="utf-8") as file:
-            file.write("\n# another edit\n")
-        os.utime(self.edited, ns=(ahead, ahead))  # mitmproxy goes by the time only
+        edit = self.edited.with_suffix(".tmp")
+        edit.write_text(f"{self.edited.read_text(encoding='utf-8')}\n# another edit\n", encoding="utf-8")
+        os.utime(edit, ns=(ahead, ahead))  # mitmproxy goes by the time only
+        edit.replace(self.edited)  # at once: a file that is noticed half-way is loaded twice
         wait_until(lambda: self._count() > before, "the file is loaded again")
 
     def _count(self) -> int:

@@ -131,6 +131,8 @@ def test_a_bad_edit(stage: Stage) -> None:
     good = config.read_text(encoding="utf-8")
     with stage.proxy(config) as proxy:
         config.write_text(good.replace("kind: LLMProvider", "kind: LLMProvidr"), encoding="utf-8")
+        # An empty file, as it is while it is being written, is refused as well.
+        proxy.wait_for_line(r"mesh\.yaml:2: .*did you mean LLMProvider")
         proxy.wait_for_line("the one before stays in force$")
         errors = [
             line for line in proxy.lines if re.search(r"mesh\.yaml:2: .*did you mean LLMProvider", line)
