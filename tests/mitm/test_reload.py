@@ -1,14 +1,17 @@
 """What a reload replaces, and what is known of it afterwards."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llm_fallback.config import Severity, Snapshot
+from llm_fallback.config import Loaded, Severity, Snapshot, load
 from llm_fallback.config.in_force import Configuration, Sources
+from llm_fallback.mitm import reload
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from tests.support.mesh import Host, write_mesh
 
@@ -203,18 +206,25 @@ def test_watching_can_be_turned_off_and_on(stage: Stage) -> None:
     stage.play(scene)
 
 
-def test_requests_are_answered_while_a_big_configuration_is_read(stage: Stage) -> None:
-    """The event loop turns meanwhile."""
+def test_requests_are_answered_while_a_configuration_is_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop turns meanwhile: this one is not read before it has."""
+    has_begun, has_turned = threading.Event(), threading.Event()
+
+    def load_later(*arguments: Any) -> Loaded:
+        has_begun.set()
+        assert has_turned.wait(DEADLINE_S)
+        return load(*arguments)
 
     async def scene(stage: Stage) -> None:
         stage.reloader.switch_to(stage.sources)
-        stage.write(*(f"host-{number}.test" for number in range(60)))
+        monkeypatch.setattr(reload, "load", load_later)
+        stage.write("second.test")
         stage.reloader.demand()
-        turns = 0
-        while len(stage.adopted) == 1:
-            await asyncio.sleep(0)
-            turns += 1
-        assert turns > 10
+        await stage.until(has_begun.is_set)
+        has_turned.set()
+        await stage.until(lambda: len(stage.adopted) == 2)
 
     stage.play(scene)
 
