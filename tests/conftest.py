@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.background import Background
 from tests.support.certificates import Authority
@@ -27,6 +28,15 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    _take_any_time()
+
+
+def _take_any_time() -> None:
+    """Have Hypothesis set examples no time: on a busy machine any of them may take a second."""
+    profile = settings.get_profile(settings.get_current_profile_name())
+    unmeasured = [*profile.suppress_health_check, HealthCheck.too_slow]
+    settings.register_profile("unmeasured", profile, deadline=None, suppress_health_check=unmeasured)
+    settings.load_profile("unmeasured")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
