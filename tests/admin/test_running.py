@@ -15,7 +15,7 @@ from llm_fallback.runtime import NoRuntimeError, Runtime
 from standin import StandIn
 from tests.support.background import Background
 from tests.support.certificates import Authority
-from tests.support.clients import JSON, QUESTION, http_client
+from tests.support.clients import JSON, QUESTION, TIMEOUT_S, http_client
 from tests.support.mesh import Host, write_mesh
 from tests.support.proxy import Proxy, Setting
 from tests.support.secret import Secret, leaks
@@ -30,7 +30,7 @@ PATHS = ("/api/state", "/config_dump", "/configuration", "/clusters?format=json"
 def act(found: Runtime, name: str, **body: Any) -> str:
     """What the proxy says of an action."""
     headers = {"Authorization": f"Bearer {found.token}"}
-    with httpx.Client(base_url=found.url, trust_env=False) as client:
+    with httpx.Client(base_url=found.url, trust_env=False, timeout=TIMEOUT_S) as client:
         answer = client.post(f"/api/actions/{name}", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     message: str = answer.json()["message"]
@@ -39,7 +39,7 @@ def act(found: Runtime, name: str, **body: Any) -> str:
 
 def state(found: Runtime) -> Any:
     """What `/api/state` says."""
-    return httpx.get(f"{found.url}/api/state", trust_env=False).json()
+    return httpx.get(f"{found.url}/api/state", trust_env=False, timeout=TIMEOUT_S).json()
 
 
 def endpoint_of(told: Any, target: str) -> Any:
@@ -51,7 +51,7 @@ def endpoint_of(told: Any, target: str) -> Any:
 
 def first_event(found: Runtime) -> Any:
     """The data of the first event of the stream."""
-    with httpx.stream("GET", f"{found.url}/api/events", trust_env=False) as answer:
+    with httpx.stream("GET", f"{found.url}/api/events", trust_env=False, timeout=TIMEOUT_S) as answer:
         line = next(line for line in answer.iter_lines() if line.startswith("data: "))
     return json.loads(line.removeprefix("data: "))
 
@@ -93,7 +93,8 @@ def test_found_told_and_gone(
                 *("reload", "ejected", "action", "fallback", "returned", "action")
             ]
             assert first_event(found)["decisions"] == now["decisions"]
-            places = {path: httpx.get(f"{found.url}{path}", trust_env=False).content for path in PATHS}
+            with httpx.Client(base_url=found.url, trust_env=False, timeout=TIMEOUT_S) as admin:
+                places = {path: admin.get(path).content for path in PATHS}
             assert leaks(places, SECRETS) == []
             assert (
                 leaks({"the log": "\n".join(proxy.lines).encode()}, (Secret("the token", found.token),)) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ class Listener:
         self.state = state
         self.asked: list[Asked] = []
         self.refusal: str | None = None
-        self.port = 0
+        self._reserved = _bound(0)
+        self.port: int = self._reserved.getsockname()[1]
         self._readers: set[asyncio.Queue[bytes]] = set()
         self._runner: web.AppRunner | None = None
 
@@ -45,7 +47,7 @@ class Listener:
         return f"http://127.0.0.1:{self.port}/"
 
     async def start(self) -> None:
-        """Listen, where it did before if it did."""
+        """Listen, at the same port each time."""
         application = web.Application()
         application.router.add_get("/api/state", self._state)
         application.router.add_get("/api/events", self._events)
@@ -53,9 +55,7 @@ class Listener:
         application.router.add_get("/{name:[a-z]*[.]?[a-z]*}", self._file)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        await web.SockSite(self._runner, _bound(self.port)).start()
 
     async def stop(self) -> None:
         """Be gone, with all connections."""
@@ -63,6 +63,10 @@ class Listener:
             reader.put_nowait(b"")
         if self._runner:
             await self._runner.cleanup()
+
+    def free(self) -> None:
+        """Give its port back, which is its own even while nobody listens there."""
+        self._reserved.close()
 
     async def tell(self, event: str, data: Data) -> None:
         """Send an event to every page."""
@@ -108,6 +112,14 @@ async def listening(state: Data) -> AsyncIterator[Listener]:
         yield listener
     finally:
         await listener.stop()
+        listener.free()
+
+
+def _bound(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    return sock
 
 
 def _event(name: str, data: Data) -> bytes:

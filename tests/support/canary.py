@@ -1,13 +1,11 @@
 """A proxy that tells all there is to tell, to everybody who asks: places where a key might turn up."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,9 +17,12 @@ from llm_fallback import runtime
 from llm_fallback.runtime import Runtime
 from tests.support import commands
 from tests.support.background import wait_until
-from tests.support.clients import connect, http_client
+from tests.support.clients import TIMEOUT_S, connect, http_client
 from tests.support.credentials import BODY, HEADERS, QUERY
+from tests.support.patient import PATIENT
+from tests.support.ports import reserved_port
 from tests.support.proxy import ROOT, STOP_S, Proxy, Setting
+from tests.support.saved import read_flows
 
 type Places = dict[str, bytes]
 
@@ -74,7 +75,7 @@ class Stage:
         known = self.known
         proof = {"Authorization": f"Bearer {known.token}", "Content-Type": "application/json"}
         found: Places = {}
-        with httpx.Client(base_url=known.url, trust_env=False) as client:
+        with httpx.Client(base_url=known.url, trust_env=False, timeout=TIMEOUT_S) as client:
             for path in PATHS:
                 found[f"{path} {moment}"] = _whole(client.get(path))
             for name, body in _BAD_POSTS.items():
@@ -155,6 +156,8 @@ def collector() -> Iterator[tuple[str, Places]]:
 @contextmanager
 def stage(setting: Setting, config: Path, folder: Path, *options: str) -> Iterator[tuple[Stage, Places]]:
     """The proxy, and afterwards also what its files, its log, its collector and its readers have."""
+    patient = folder / "patient.py"
+    patient.write_text(PATIENT, encoding="utf-8")
     names = ("flows.mitm", "out.har", "access.log", "ejections.log")
     flows, har, access, ejections = (folder / name for name in names)
     telling = ("llm_admin=127.0.0.1:0", f"llm_access_log={access}", f"llm_ejection_log={ejections}")
@@ -164,7 +167,7 @@ def stage(setting: Setting, config: Path, folder: Path, *options: str) -> Iterat
         address, collected = stack.enter_context(collector())
         own = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, runtime.FOLDER_VARIABLE: str(folder / "run")}
         setting = replace(setting, environment={**setting.environment, **own})
-        with Proxy(setting, config, *LOUD, *said, *options) as proxy:
+        with Proxy(setting, config, *LOUD, *said, "-s", str(patient), *options) as proxy:
             proxy.wait_for_line("admin page at ")
             here = Stage(setting, folder, config, proxy)
             reader = Reader(f"{here.known.url}/api/events")
@@ -178,8 +181,11 @@ def stage(setting: Setting, config: Path, folder: Path, *options: str) -> Iterat
 
 def in_mitmweb(setting: Setting, config: Path, saved: Path) -> Places:
     """What mitmweb with the addon tells of saved flows, in each of their views."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    with reserved_port() as port:
+        return _in_mitmweb(setting, config, saved, port)
+
+
+def _in_mitmweb(setting: Setting, config: Path, saved: Path, port: int) -> Places:
     options = [f"web_port={port}", "web_open_browser=false", f"confdir={setting.confdir}", "web_password=it"]
     addon = ["-s", "addon/main.py", "--set", f"llm_config={config}", "-n", "-r", str(saved)]
     process = subprocess.Popen(
@@ -190,7 +196,8 @@ def in_mitmweb(setting: Setting, config: Path, saved: Path) -> Places:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    with process, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    url = f"http://127.0.0.1:{port}"
+    with process, httpx.Client(base_url=url, trust_env=False, timeout=TIMEOUT_S) as client:
         client.headers["Authorization"] = "Bearer it"
         try:
             return _seen(client, saved)
@@ -206,13 +213,8 @@ def _seen(client: httpx.Client, saved: Path) -> Places:
             return found
         return []
 
-    before: list[int] = []
-
-    def are_all() -> bool:
-        before.append(len(flows()))
-        return before[-1] > 0 and before[-3:-1] == [before[-1]] * 2
-
-    wait_until(are_all, f"mitmweb has the flows of {os.fspath(saved)}")
+    count = len(read_flows(saved))
+    wait_until(lambda: len(flows()) == count, f"mitmweb has the flows of {saved}")
     places = {f"mitmweb {path}": client.get(path).content for path in ("/flows", "/events", "/state")}
     for number, flow in enumerate(flows()):
         for message in ("request", "response"):

@@ -13,8 +13,10 @@ from aiohttp import web
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from llm_fallback import telemetry
 from llm_fallback.events import Acted, Returned
 from llm_fallback.telemetry import BadTelemetryError, Reporters
+from tests.support.patient import PATIENT_S
 from tests.telemetry.collector import with_collector
 from tests.telemetry.events import AT, SAVED, ejected
 
@@ -115,6 +117,7 @@ def test_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=us")
         monkeypatch.setenv("OTEL_SERVICE_NAME", "gateway")
+        monkeypatch.setattr(telemetry.background, "_MAX_SECONDS_TO_END", PATIENT_S)
         for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(variable, "http://127.0.0.1:1")
         for variable in ("NO_PROXY", "no_proxy"):

@@ -15,6 +15,7 @@ from tests.support.answers import DONE, delta, event
 from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.clients import http_client
+from tests.support.patient import PATIENT
 from tests.support.provider import respond
 from tests.support.proxy import Setting
 from tests.support.rescued import FALLBACK, PRIMARY, URL, Mesh, Targets, rescuing
@@ -84,6 +85,8 @@ def test_opentelemetry(
 ) -> None:
     """The collector gets the request's span, below the client's, when the proxy ends."""
     received: dict[str, bytes] = {}
+    patient = tmp_path / "patient.py"
+    patient.write_text(PATIENT, encoding="utf-8")
 
     async def collect(request: web.Request) -> web.Response:
         received[request.path] = await request.read()
@@ -92,7 +95,8 @@ def test_opentelemetry(
     def scenario(address: str) -> None:
         environment = {**setting.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": address}
         telling = replace(setting, environment=environment)
-        with rescuing(MESH, background, authority, telling, tmp_path, "--set", "llm_otel=true") as targets:
+        options = ("--set", "llm_otel=true", "-s", str(patient))
+        with rescuing(MESH, background, authority, telling, tmp_path, *options) as targets:
             ask(targets)
 
     with_collector(collect, scenario)
