@@ -97,6 +97,10 @@ class Page:
         """Go there, and wait until all is loaded."""
         self._background.run(self._navigate(url))
 
+    def leave(self, expression: str) -> None:
+        """Evaluate what leads to another page, and wait until all of that is loaded."""
+        self._background.run(self._leave(expression))
+
     def evaluate(self, expression: str) -> Any:
         """The value of an expression; of what it becomes if it is a promise."""
         answer = self.command(
@@ -107,7 +111,7 @@ class Page:
             raise PageError(f"{thrown.get('description', answer['exceptionDetails'])}\nin: {expression}")
         return answer["result"].get("value")
 
-    def wait_for(self, condition: str, *, within_s: float = 10.0) -> Any:
+    def wait_for(self, condition: str, *, within_s: float = DEADLINE_S - 5) -> Any:
         """Wait until an expression holds; what throws does not hold."""
         try:
             return self.evaluate(_WAIT % (condition, within_s * 1000))
@@ -190,6 +194,11 @@ class Page:
     async def _navigate(self, url: str) -> None:
         self._is_loaded.clear()
         await self._send("Page.navigate", url=url)
+        await asyncio.wait_for(self._is_loaded.wait(), DEADLINE_S)
+
+    async def _leave(self, expression: str) -> None:
+        self._is_loaded.clear()
+        await self._send("Runtime.evaluate", expression=expression)
         await asyncio.wait_for(self._is_loaded.wait(), DEADLINE_S)
 
     async def _send(self, method: str, **arguments: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_a_page_too_many_looks(
     assert tab.evaluate(LOOKING)
 
     background.call(others[0].close)
-    tab.wait_for(f"{STATUS} === 'live'", within_s=20)
+    tab.wait_for(f"{STATUS} === 'live'")
     tab.navigate("about:blank")
     assert all("status of 503" in complaint for complaint in tab.complaints)
     tab.complaints.clear()

@@ -10,6 +10,8 @@ from tests.support.admin_page import CARD, rows, shown, text_of
 from tests.support.chromium import Page
 from tests.support.outage import LOCAL, NOW, PRIMARY, SPARE, empty, endpoint, outage, target
 
+DRAW = "document.querySelector('#find-target').dispatchEvent(new Event('input'))"
+
 
 def test_an_outage_is_told_in_a_sentence_and_target_by_target(page: Page) -> None:
     assert page.text("h1") == f"{PRIMARY} is out of rotation: its requests go to {SPARE}"
@@ -168,11 +170,12 @@ def test_of_many_targets_only_those_with_something_to_tell_are_cards(page: Page,
     shown(page, listener, state)
     assert page.evaluate("document.querySelectorAll('#cards > li').length") == 2
     assert page.text("#quiet-heading") == "301 in rotation, with nothing to tell"
-    page.evaluate("performance.mark('before')")
+    took = f"(began => {{ {DRAW}; return performance.now() - began }})(performance.now())"
     page.fill("#find-target", "host-299")
     assert page.evaluate("document.querySelectorAll('#quiet > li').length") == 1
+    assert page.evaluate(took) < 2000
     page.fill("#find-target", "")
-    assert page.evaluate("performance.measure('drawn', 'before').duration") < 2000
+    assert page.evaluate(took) < 2000
     page.click("#quiet button")
     assert page.evaluate("document.activeElement.textContent") == SPARE
     assert page.evaluate("document.querySelectorAll('#cards > li').length") == 3
