@@ -76,6 +76,13 @@ def test_what_comes_first() -> None:
     play(scene)
 
 
+@pytest.fixture
+def _only_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No state comes but after something has happened."""
+    monkeypatch.setattr(stream, "_STATE_EVERY_S", 2 * PATIENCE_S)
+
+
+@pytest.mark.usefixtures("_only_news")
 def test_what_comes_then() -> None:
     """Each decision, each entry of the timeline, and how things are after it: for every reader."""
 
@@ -116,6 +123,7 @@ def test_an_entry_that_goes_on() -> None:
     play(scene)
 
 
+@pytest.mark.usefixtures("_only_news")
 def test_a_busy_proxy() -> None:
     """Of very many decisions, readers get the newest."""
 
