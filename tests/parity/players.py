@@ -33,7 +33,6 @@ from tests.support.proxy import ROOT, Setting
 _POLL_S = 0.005
 _STOP_S = 20.0
 _QUESTIONS = 2  # the first may have been on its way
-_REFUSES_S = 0.5  # mitmdump listens before it says that its configuration is wrong, and ends
 _TRUNCATED_S = 0.001  # the event log's times are cut to milliseconds
 _RESOLVER = Path(__file__).with_name("resolver.py")
 _REASONS = {
@@ -289,13 +288,11 @@ class AddonPlayer(Player):
         return process
 
     async def _await_port(self) -> None:
-        while not self.port:
+        # It listens, too, when its configuration is wrong; then it says so, and ends.
+        while not (self.port and any("managing " in line for line in self.lines)):
             await asyncio.sleep(_POLL_S)
+            self._check_running(self._said)
             self._read()
-            self._check_running(lambda: "\n".join(self.lines))
-        await asyncio.sleep(_REFUSES_S)
-        self._read()
-        self._check_running(lambda: "\n".join(self.lines))
         asyncio.get_running_loop().add_reader(self._output(), self._read)
 
     def _stop(self) -> None:
@@ -307,6 +304,10 @@ class AddonPlayer(Player):
         self._process.stdout.close()
         crashes = [line for line in self.lines if self._NEVER_SAID.search(line)]
         assert not crashes, "\n".join(self.lines)
+
+    def _said(self) -> str:
+        self._read()
+        return "\n".join(self.lines)
 
     def _output(self) -> int:
         assert self._process

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "addon"))
 
 from llm_fallback.upstream import discovery
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 10.0
 _PORT = int(os.environ["PARITY_DNS_PORT"])
 _system = socket.getaddrinfo
 
