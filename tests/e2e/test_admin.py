@@ -15,7 +15,7 @@ from standin import StandIn
 from tests.e2e.test_start import assert_refused
 from tests.support.background import Background
 from tests.support.certificates import Authority
-from tests.support.clients import JSON, QUESTION, ask, http_client
+from tests.support.clients import JSON, QUESTION, TIMEOUT_S, ask, http_client
 from tests.support.mesh import Host, write_mesh
 from tests.support.proxy import Proxy, Setting
 from tests.support.secret import Secret, leaks
@@ -41,7 +41,7 @@ def request(flow):
 def admin_of(proxy: Proxy, number: int = 0) -> httpx.Client:
     """A client of its admin page, or of the one that it has opened after so many others."""
     told = proxy.wait_for_line(r"admin page at ", number=number)
-    return httpx.Client(base_url=told.rpartition("at ")[2], trust_env=False)
+    return httpx.Client(base_url=told.rpartition("at ")[2], trust_env=False, timeout=TIMEOUT_S)
 
 
 def value(admin: httpx.Client, name: str, **labels: str) -> float:

@@ -1,5 +1,6 @@
 """A key goes to its own provider and nowhere else: no other provider, no file, no log, no error."""
 
+import base64
 import gzip
 import json
 import re
@@ -14,7 +15,7 @@ from mitmproxy import http
 
 from tests.support.background import Background, wait_until
 from tests.support.certificates import Authority
-from tests.support.clients import ask, connect, http_client
+from tests.support.clients import Http2Connection, ask, connect, http_client
 from tests.support.credentials import (
     BEARER,
     BODY,
@@ -26,6 +27,7 @@ from tests.support.credentials import (
     PROXY_KEY,
     QUERY,
     QUERY_KEY,
+    X_API_KEY,
 )
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import Exchange, Provider, Request, garbage, hang, respond
@@ -227,6 +229,27 @@ def test_requests_that_do_not_end(
         assert len(read_flows(saved)) == 3
     assert IN_HEADER.encode() in places["flows.mitm"]
     assert leaks(places, ALL) == []
+
+
+def test_where_nobody_expects_one(background: Background, setting: Setting, tmp_path: Path) -> None:
+    """A trailer of HTTP/2, and the password that mitmproxy asks its own clients for, are not kept either."""
+    saved = tmp_path / "flows.mitm"
+    loud = ("--set", "flow_detail=4", "-w", str(saved))
+    with background.serving(Provider(respond())) as provider:
+        config = write_mesh(tmp_path, Host(name="keyed.test", port=provider.port, tls=False))
+        with Proxy(setting, config, *loud) as proxy, Http2Connection(proxy, "keyed.test") as client:
+            stream = client.post_with_trailer(BODY.encode(), "x-api-key", X_API_KEY.value)
+            assert client.status(stream) == 200
+        places = {"the log": proxy.log.encode(), "with a trailer": saved.read_bytes()}
+        with Proxy(setting, config, *loud, "--set", f"proxyauth=me:{PROXY_KEY.value}") as proxy:
+            basic = base64.b64encode(f"me:{PROXY_KEY.value}".encode()).decode()
+            with http_client(proxy) as plain:
+                headers = {"Proxy-Authorization": f"Basic {basic}"}
+                assert plain.post("http://keyed.test/", content=BODY, headers=headers).status_code == 200
+        places |= {"the second log": proxy.log.encode(), "with a password": saved.read_bytes()}
+    assert all(MARKER.encode() in place for place in places.values())
+    assert leaks(places, (X_API_KEY, PROXY_KEY)) == []
+    assert basic.encode() not in b"".join(places.values())
 
 
 def test_a_key_in_a_mistaken_file(setting: Setting, tmp_path: Path) -> None:

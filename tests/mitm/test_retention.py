@@ -46,6 +46,20 @@ def test_marked_ones_stay() -> None:
     assert 1 not in left
 
 
+def test_much_that_is_marked_is_not_looked_through_for_each_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person keeps more than the bound: then the others go a quarter of that at a time."""
+    looks: list[str] = []
+    resolve = View.resolve
+    monkeypatch.setattr(View, "resolve", lambda view, spec: looks.append(spec) or resolve(view, spec))
+    marked, others = [ended(number, ":default:") for number in range(8)], map(ended, range(8, 20))
+
+    left = seen(*marked, *others, limit=4 * MB)
+
+    assert left[:8] == [*range(8)]
+    assert 8 not in left
+    assert len(looks) < 8
+
+
 def test_what_is_under_way_stays() -> None:
     """A flow that has not ended is not taken away from its client."""
     first = ended(0)

@@ -205,16 +205,23 @@ class Http2Connection:
         self._flush()
         return stream
 
+    def post_with_trailer(self, body: bytes, name: str, value: str) -> int:
+        """Send a request that ends in a trailer; the number of its stream."""
+        stream = self._queue(body, "/", is_all=False)
+        self._h2.send_headers(stream, [(name, value)], end_stream=True)
+        self._flush()
+        return stream
+
     def post_and_cancel(self, body: bytes) -> None:
         """Send a request and its RST_STREAM in one write."""
         self.cancel(self._queue(body, "/"))
 
-    def _queue(self, body: bytes, path: str) -> int:
+    def _queue(self, body: bytes, path: str, *, is_all: bool = True) -> int:
         stream = self._h2.get_next_available_stream_id()
         self._data[stream], self._unread[stream] = bytearray(), 0
         headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._host), (":path", path)]
         self._h2.send_headers(stream, headers)
-        self._h2.send_data(stream, body, end_stream=True)
+        self._h2.send_data(stream, body, end_stream=is_all)
         return stream
 
     def status(self, stream: int) -> int:

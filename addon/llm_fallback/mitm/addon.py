@@ -145,6 +145,7 @@ class LLMFallback:
             host = flows.managed_host(flow, self._snapshot)
             if host:
                 self._held[flow] = flows.hold_credentials(flow, self._snapshot, host)
+                flow.metadata.pop("proxyauth", None)  # user and password of `proxyauth`, which would be saved
         except Exception as error:  # noqa: BLE001 - fail closed: mitmproxy would log it and send the request on
             report(error)
             flow.response = http.Response.make(INTERNAL_ERROR.status, INTERNAL_ERROR.body)

@@ -148,7 +148,7 @@ def show_request(
     data.headers = _headers((*headers, *length))
     data.content = outgoing.body
     server.state = ConnectionState.CLOSED  # an open connection's address cannot be changed
-    server.address = (endpoint.address, endpoint.port)
+    server.address = server.peername = (endpoint.address, endpoint.port)  # the console asks for the latter
     server.state = ConnectionState.OPEN
     server.tls = target.tls is not None
     server.sni = target.tls.sni if target.tls else None

@@ -21,6 +21,7 @@ class Retention:
     def __init__(self) -> None:
         self.limit = 0
         self._size = 0
+        self._left = 0.0
         self._has_told = False
 
     def ended(self, flow: Flow) -> None:
@@ -29,8 +30,10 @@ class Retention:
         if view is None:  # mitmdump keeps nothing
             return
         self._size += size_of(flow)
-        if self.limit and self._size > self.limit:
+        # If much of it is marked by hand, and so stays, not for each flow again.
+        if self.limit and self._size > max(self.limit, self._left / _KEPT):
             self._shrink(view)
+            self._left = self._size
 
     def _shrink(self, view: Any) -> None:
         flows: Sequence[Flow] = sorted(view.resolve("@all"), key=lambda flow: flow.timestamp_created)
