@@ -50,14 +50,19 @@ def test_much_that_is_marked_is_not_looked_through_for_each_flow(monkeypatch: py
     """A person keeps more than the bound: then the others go a quarter of that at a time."""
     looks: list[str] = []
     resolve = View.resolve
-    monkeypatch.setattr(View, "resolve", lambda view, spec: looks.append(spec) or resolve(view, spec))
-    marked, others = [ended(number, ":default:") for number in range(8)], map(ended, range(8, 20))
+
+    def looking(view: View, spec: str) -> object:
+        looks.append(spec)
+        return resolve(view, spec)
+
+    monkeypatch.setattr(View, "resolve", looking)
+    marked, others = [ended(number, ":default:") for number in range(8)], map(ended, range(8, 48))
 
     left = seen(*marked, *others, limit=4 * MB)
 
     assert left[:8] == [*range(8)]
     assert 8 not in left
-    assert len(looks) < 8
+    assert len(looks) < 24
 
 
 def test_what_is_under_way_stays() -> None:
