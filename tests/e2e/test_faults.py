@@ -51,6 +51,12 @@ async def upgrade(exchange: Exchange) -> None:
     await exchange.hung_up()
 
 
+async def odd_coding(exchange: Exchange) -> None:
+    """Answer in a transfer coding that nobody has heard of."""
+    await exchange.send(head(200, (("transfer-encoding", "rot13"),)) + b"uryyb")
+    await exchange.hung_up()
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A fault: what the provider does, and what is to come of it.
@@ -94,6 +100,7 @@ CASES = {
     "garbage": Case(garbage, 502, PROTOCOL_ERROR, "UPE"),
     "cut-head": Case(cut_head, 502, PROTOCOL_ERROR, "UPE"),
     "upgrade": Case(upgrade, 502, PROTOCOL_ERROR, "UPE"),
+    "coding": Case(odd_coding, 502, PROTOCOL_ERROR, "UPE"),
 }
 """By the first label of the host; `<label>.test` is without a fallback, `<label>-saved.test` has one."""
 
@@ -204,6 +211,11 @@ def length_head(length: int) -> bytes:
     return head(200, (("content-type", "application/json"), ("content-length", str(length))))
 
 
+def says_nonsense(feed: Feed) -> None:
+    """Send what is no chunk, and stay."""
+    feed.send(b"ZZ\r\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """An answer that begins and does not end: its beginning on the wire, and the body in it."""
@@ -220,6 +232,8 @@ CUTS = {
     "chunked-close": Cut(SSE_HEAD + chunk(b"half"), b"half", Feed.close),
     "sse-reset": Cut(SSE_HEAD + chunk(b"data: 1\n\n"), b"data: 1\n\n", Feed.reset),
     "sse-close-in-a-chunk": Cut(SSE_HEAD + b"ff\r\ndata: 1\n\n", b"data: 1\n\n", Feed.close),
+    "sse-nonsense": Cut(SSE_HEAD + chunk(b"data: 1\n\n"), b"data: 1\n\n", says_nonsense),
+    "sse-nonsense-in-a-chunk": Cut(SSE_HEAD + b"9\r\ndata: 1\n\n", b"data: 1\n\n", says_nonsense),
 }
 
 
@@ -267,11 +281,16 @@ def broken_stage(
             yield proxy, provider
 
 
+@pytest.mark.parametrize("label", ["sse-reset", "sse-nonsense"])
 def test_a_broken_body_counts(
-    background: Background, authority: Authority, setting: Setting, tmp_path_factory: pytest.TempPathFactory
+    label: str,
+    background: Background,
+    authority: Authority,
+    setting: Setting,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """A 200 that breaks is a failure: with a threshold of 1 the next request goes to the fallback."""
-    feed = Feed(background)
+    cut, feed = CUTS[label], Feed(background)
     primary = Provider(feed, authority.issue("primary.test"))
     fallback = Provider(respond(200, FALLBACK_BODY), authority.issue(FALLBACK))
     with background.serving(primary), background.serving(fallback):
@@ -280,13 +299,13 @@ def test_a_broken_body_counts(
             Host(name="primary.test", port=primary.port, threshold=1, fallback=FALLBACK),
             Host(name=FALLBACK, port=fallback.port),
         )
-        feed.send(CUTS["sse-reset"].start)
+        feed.send(cut.start)
         with Proxy(setting, config) as proxy, http_client(proxy) as client:
             request = client.stream("POST", "http://primary.test", content=QUESTION, headers=JSON)
             with request as response:
                 pieces = response.iter_raw()
                 assert next(pieces)
-                feed.reset()
+                cut.end(feed)
                 with pytest.raises(httpx.RemoteProtocolError):
                     list(pieces)
             answer = answer_of(client.post("http://primary.test", content=QUESTION, headers=JSON))

@@ -72,6 +72,7 @@ FAULTS = {
     "hang": Fault(hang, 504, b"upstream request timeout", is_silent=True),
     "hang-after-200": Fault(answers.hang_after_200, 504, b"upstream request timeout", is_silent=True),
     "keep-alive-only": Fault(answers.only_keep_alive, 504, b"upstream request timeout", is_silent=True),
+    "nonsense": Fault(answers.nonsense, 503, CONNECT_FAILURE),
     "error-answer": Fault(answers.error_answer, 502, b'"overloaded"'),
     "empty-answer": Fault(answers.empty_answer, 502, NO_ANSWER + b"empty-answer"),
     "invalid-answer": Fault(answers.invalid_answer, 502, NO_ANSWER + b"invalid-answer"),

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tests.parity.scenario import Behaviour, Fault, Reply
+from tests.parity.scenario import Behaviour, Fault, Raw, Reply
 from tests.support.provider import head, reset
 
 _ENDS_WITH_RST = frozenset({Fault.RESET, Fault.CUT_RESET, Fault.UNTIL_RESET})
 _NOBODY_LISTENS = (Fault.REFUSE, Fault.BLACKHOLE)
 _STAYS = frozenset({Fault.SILENT, Fault.STALL})
-_BEFORE_RST_S = 0.05  # the answer has to be read first: RST discards what is on its way
+_BETWEEN_PIECES_S = 0.05  # so that none is read with the next; RST even discards what is on its way
 _HUGE = 70_000
 _MISSING = 100  # bytes that a cut body is short of
 _FILLING = 4  # connections that fill the queue of a listener who accepts none
@@ -148,12 +148,19 @@ class Endpoint:
             if not self._keep_alive:
                 writer.close()
             return
+        if isinstance(behaviour, Raw):
+            for piece in behaviour.pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(_BETWEEN_PIECES_S)
+            await reader.read()
+            return
         writer.write(_raw(behaviour, f"{self.name} says {behaviour}".encode()))
         await writer.drain()
         if behaviour in _STAYS:
             await reader.read()
         if behaviour in _ENDS_WITH_RST:
-            await asyncio.sleep(_BEFORE_RST_S if behaviour is not Fault.RESET else 0)
+            await asyncio.sleep(_BETWEEN_PIECES_S if behaviour is not Fault.RESET else 0)
             reset(writer)
         writer.close()
 

@@ -3,7 +3,5 @@
 KNOWN = frozenset(
     {
         "retry-after-100",  # a provider's 100 Continue is no point of no return here
-        "odd-body-204",  # bytes after a 204 are a protocol error here
-        "odd-body-204-get",
     }
 )

@@ -44,10 +44,20 @@ class Reply:
         return f"{self.status} with {self.headers}"
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes, each piece on its way before the next; whoever gets them closes the connection."""
+
+    pieces: tuple[bytes, ...]
+
+    def __str__(self) -> str:
+        return str(self.pieces[-1])
+
+
 CA_FILE = "CA_FILE"
 
-type Behaviour = int | Fault | Reply
-"""A status, answered with a body that names the endpoint; or a fault; or a status with headers."""
+type Behaviour = int | Fault | Reply | Raw
+"""A status, answered with a body that names the endpoint; a fault; a status with headers; or any bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ DONE = b"data: [DONE]\n\n"
 JSON_TYPE = ("content-type", "application/json")
 KEEP_ALIVE_S = 0.1
 _END = b"0\r\n\r\n"
+_CHUNKED_JSON_HEAD = head(200, (JSON_TYPE, ("transfer-encoding", "chunked")))
 
 
 def wants_stream(exchange: Exchange) -> bool:
@@ -83,13 +84,20 @@ async def hang_after_200(exchange: Exchange) -> None:
     await exchange.hung_up()
 
 
+async def nonsense(exchange: Exchange) -> None:
+    """Send the head of an answer, a chunk in which nothing is said, and one that is none; and stay."""
+    await exchange.send(SSE_HEAD if wants_stream(exchange) else _CHUNKED_JSON_HEAD)
+    await exchange.send(chunk(b" \n") + b"ZZ\r\n")
+    await exchange.hung_up()
+
+
 async def only_keep_alive(exchange: Exchange) -> None:
     """Send signs of life for ever: comments, or the blank lines that stand for them before JSON."""
     if wants_stream(exchange):
         await exchange.send(SSE_HEAD)
         await keep_alive(exchange)
     else:
-        await exchange.send(head(200, (JSON_TYPE, ("transfer-encoding", "chunked"))))
+        await exchange.send(_CHUNKED_JSON_HEAD)
         await keep_alive(exchange, b"\n")
 
 

@@ -16,18 +16,24 @@ GET = Outgoing("GET", "/", (), b"", None)
 
 
 class Provider:
-    """Answers each request with the number of its connection, when it is let; `async with` starts it."""
+    """Answers each request with the number of its connection, when it is let; `async with` starts it.
+
+    With `rest_is_late`, the answer's last byte does not come; `raw` is said in place of an answer.
+    """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.connections = 0
         self.open = 0
         self.requests = 0
+        self.answers = 0
         self.rest_is_late = False
+        self.raw: bytes | None = None
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self._context = context
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._latest: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
@@ -50,6 +56,11 @@ class Provider:
         """The provider as a target."""
         return target(self, **settings)
 
+    def say(self, data: bytes) -> None:
+        """Say something more on the latest connection."""
+        assert self._latest
+        self._latest.write(data)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
@@ -59,6 +70,7 @@ class Provider:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        self._latest = writer
         try:
             await self._answer_all(reader, writer, str(self.connections).encode())
         finally:
@@ -77,8 +89,10 @@ class Provider:
                 hung_up.cancel()
                 answer.cancel()
                 size = len(body) + self.rest_is_late
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (size, body))
+                whole = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (size, body)
+                writer.write(whole if self.raw is None else self.raw)
                 await writer.drain()
+                self.answers += 1
 
 
 async def _end_of(reader: asyncio.StreamReader) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from llm_fallback.config.snapshot import ConnectionPool, Target
-from llm_fallback.upstream.client import UpstreamClient
-from tests.upstream.provider import GET, Provider, ask, counts, run, target, until
+from llm_fallback.retry import Failure
+from llm_fallback.upstream.client import AttemptFailed, BodyBroken, UpstreamClient
+from tests.upstream.provider import GET, Provider, ask, counts, run, send, target, until
 
 
 def test_a_target_that_stays_keeps_its_connections() -> None:
@@ -106,5 +107,66 @@ def test_a_request_is_told_when_it_has_a_connection() -> None:
             assert told == ["first"]
             provider.may_answer.set()
             await until(lambda: told == ["first", "second"])
+
+    run(scenario)
+
+
+def test_an_answer_that_turns_out_malformed() -> None:
+    """It breaks at once, though the provider stays; what has come is there, and the connection is gone."""
+
+    async def scenario(client: UpstreamClient) -> None:
+        async with Provider() as provider:
+            provider.raw = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n"
+            target = provider.target()
+            client.prepare([target])
+            response = await send(client, target)
+            assert (response.status, response.read_ready(), response.is_complete) == (200, b"", False)
+            with pytest.raises(BodyBroken):
+                await response.read()
+            assert response.read_rest() == b"hello"
+            response.release()
+            await until(lambda: provider.open == 0)
+            assert counts(client, target) == (0, 0, 0)
+
+    run(scenario)
+
+
+def test_an_answer_with_more_after_it() -> None:
+    """It is whole, and the next request has another connection."""
+
+    async def scenario(client: UpstreamClient) -> None:
+        async with Provider() as provider:
+            provider.raw = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhellomore"
+            target = provider.target()
+            client.prepare([target])
+            assert [await ask(client, target), await ask(client, target)] == ["hello", "hello"]
+            assert provider.connections == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param("transfer-encoding: rot13", id="unknown"),
+        pytest.param("transfer-encoding: gzip, chunked", id="compressed"),
+        pytest.param("content-length: 5\r\ncontent-length: 6", id="two-lengths"),
+        pytest.param("x: " + "y" * 100_000, id="a-long-header"),
+        pytest.param("\r\n".join(["x: y"] * 150), id="many-headers"),
+        pytest.param("no field", id="no-header"),
+    ],
+)
+def test_an_answer_that_nobody_can_read(fields: str) -> None:
+    """A protocol error, as in Envoy; the request is over."""
+
+    async def scenario(client: UpstreamClient) -> None:
+        async with Provider() as provider:
+            provider.raw = f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode()
+            target = provider.target()
+            client.prepare([target])
+            with pytest.raises(AttemptFailed) as raised:
+                await send(client, target)
+            assert raised.value.failure is Failure.PROTOCOL_ERROR
+            assert counts(client, target)[1:] == (0, 0)
 
     run(scenario)

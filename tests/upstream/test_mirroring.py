@@ -1,5 +1,6 @@
 """Copies for those who only watch."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,8 +9,9 @@ import pytest
 from llm_fallback.config.snapshot import Provider, Target
 from llm_fallback.messages import Outgoing
 from llm_fallback.retry import Failure
-from llm_fallback.upstream.client import BodyBroken
+from llm_fallback.upstream.client import BodyBroken, UpstreamClient
 from llm_fallback.upstream.mirroring import as_copy, send_copy
+from tests.upstream import provider
 from tests.upstream.virtual_time import run
 from tests.upstream.world import EJECTS, SILENCE, Reply, World, target
 
@@ -73,3 +75,23 @@ def test_a_copy_whose_answer_breaks() -> None:
 
     assert (len(world.responses), world.announced, world.handled_events) == (1, [], [])
     assert world.responses[0].is_released
+
+
+def test_a_copy_whose_answer_is_malformed() -> None:
+    """It is over, without a timeout, too."""
+
+    async def scenario(client: UpstreamClient) -> None:
+        async with provider.Provider() as watching:
+            watching.raw = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+            target = watching.target()
+            client.prepare([target])
+            world = World(asyncio.get_running_loop().time, [target], None)
+            world.client = client
+            copy = asyncio.create_task(send_copy(world, target, chat("a.com"), None))
+            await provider.until(lambda: watching.answers == 1)
+            watching.say(b"ZZ\r\n")
+            await copy
+            await provider.until(lambda: watching.open == 0)
+            assert provider.counts(client, target) == (0, 0, 0)
+
+    provider.run(scenario)

@@ -169,6 +169,9 @@ class UpstreamClient:
         if response.status < 200:  # 101, or no status at all
             response.close()
             raise AttemptFailed(Failure.PROTOCOL_ERROR, "an answer that nobody asked for")
+        if response.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            response.close()  # or aiohttp reads on until the connection ends, and leaves the coding to us
+            raise AttemptFailed(Failure.PROTOCOL_ERROR, "an answer in a transfer coding that nobody reads")
         return UpstreamResponse(response)
 
     def breakers(self, target: Target) -> CircuitBreakers:

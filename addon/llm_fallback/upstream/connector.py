@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Turn
+from llm_fallback.upstream.protocol import Protocol
 
 on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
 """What the request of this task wants to be told when it has a connection; aiohttp passes nothing through."""
@@ -28,6 +30,7 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, breakers: CircuitBreakers, **options: Any) -> None:
         super().__init__(limit=0, **options)
+        self._factory = partial(Protocol, loop=self._loop)  # type: ignore[assignment] # it is invariant
         self._breakers = breakers
         self._is_bounded = breakers.settings.max_connections is not None
 
