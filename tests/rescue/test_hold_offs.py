@@ -68,8 +68,11 @@ def test_the_budget() -> None:
     allowed = Budget(percent=50, minimum=1)
     budget.requests = 6
 
-    assert [budget.take(allowed) for _ in range(4)] == [True, True, True, False]
+    for _ in range(3):
+        assert budget.allows(allowed)
+        budget.take()
+    assert not budget.allows(allowed)
     budget.give_back()
-    assert budget.take(allowed)
+    assert budget.allows(allowed)
     budget.requests = 0
-    assert not budget.take(allowed)
+    assert not budget.allows(allowed)

@@ -3,9 +3,25 @@
 import pytest
 
 from llm_fallback.config.rescue import Budget, Hedging
+from llm_fallback.config.routes import Retries
 from llm_fallback.retry import Failure
-from tests.upstream.rescuing import DONE, GOOD, HI, ROLE, STOP, STREAM, is_clean, policy, rescue, sse, told
-from tests.upstream.world import SILENCE, Reply
+from tests.upstream.exchanging import play
+from tests.upstream.rescuing import (
+    DONE,
+    GOOD,
+    HI,
+    ROLE,
+    STOP,
+    STREAM,
+    B,
+    is_clean,
+    policy,
+    rescue,
+    rescuing,
+    sse,
+    told,
+)
+from tests.upstream.world import EJECTS, SILENCE, Reply, target
 
 HEDGED = policy(hedging=Hedging(2.0), chain=("c.com",))
 
@@ -112,6 +128,33 @@ def test_attempts_are_counted() -> None:
     story = rescue(SILENCE, after(9.0), given=policy(hedging=Hedging(2.0), attempts=2, chain=("c.com",)))
 
     assert (story.places, story.statuses) == (["a.com", "b.com"], [200])
+
+
+@pytest.mark.parametrize(
+    ("attempts", "places"),
+    [
+        pytest.param(2, ["a.com", "b.com"], id="none-is-left-for-a-retry"),
+        pytest.param(3, ["a.com", "b.com", "a.com"], id="one-is"),
+    ],
+)
+def test_retries_and_hedges_count_together(attempts: int, places: list[str]) -> None:
+    """A target's retries are not its own: a hedge that began in the meantime has had one of them."""
+    several = target("a.com", "10.0.0.1", "10.0.0.2", "10.0.0.3", outlier=EJECTS)
+    given = policy(attempts=attempts, hedging=Hedging(2.0))
+    resets = rescuing(given, retries=Retries(2, frozenset({"reset"})))
+
+    story = play(
+        (several, B),
+        (resets,),
+        Reply(Failure.RESET, after_s=3.0),
+        after(9.0),
+        Failure.RESET,
+        requests=(STREAM,),
+    )
+
+    assert (story.places, story.statuses, story.header("x-llm-fallback-host")) == (places, [200], "b.com")
+    assert story.header("x-llm-fallback-attempts") == str(attempts)
+    assert is_clean(story)
 
 
 def test_a_failure_without_a_hedge_waits_for_nothing() -> None:

@@ -1,24 +1,32 @@
 """What the client gets when nobody has an answer, and what the failures prove."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
-from llm_fallback.config.rescue import Hedging, RescuePolicy
+from llm_fallback.config.rescue import Budget, Hedging, RescuePolicy
 from llm_fallback.config.routes import Retries
+from llm_fallback.config.snapshot import Target
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import OutlierPolicy
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.answers import End
+from llm_fallback.upstream.attempts import Limits
 from llm_fallback.upstream.client import BodyBroken
+from llm_fallback.upstream.legs import Candidate
+from llm_fallback.upstream.rescue import Rescue
 from tests.upstream.exchanging import POST, play
 from tests.upstream.rescuing import (
     DONE,
     FAILED,
     GOOD,
     HI,
+    NO_RETRIES,
     ROLE,
     STOP,
     STREAM,
+    A,
     B,
     event,
     is_clean,
@@ -29,7 +37,8 @@ from tests.upstream.rescuing import (
     told,
     whole,
 )
-from tests.upstream.world import EJECTS, Reply, target
+from tests.upstream.virtual_time import run
+from tests.upstream.world import EJECTS, Reply, World, target
 
 CUT = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 ODD = {"error": {"message": "\x00 \n \u2028 \ud83d\ude00 \u00fc \ud800", "param": None}}
@@ -205,3 +214,36 @@ def test_a_connection_that_is_lost_after_another_kind_of_failure() -> None:
     story = rescue(sse(ROLE, HI[:-1], BodyBroken()), Failure.RESET)
 
     assert (story.statuses, story.flags, story.bodies) == ([503], {"UC"}, [CUT])
+
+
+def test_a_retry_that_nobody_is_left_for() -> None:
+    """It is no attempt: the next target has it."""
+    pair = target("a.com", "10.0.0.1", "10.0.0.2", outlier=EJECTS)
+    given = policy(attempts=2)
+    resets = rescuing(given, retries=Retries(1, frozenset({"reset"})))
+
+    story = play((pair, B), (resets,), 500, GOOD[True], Failure.RESET, GOOD[True], requests=(STREAM, STREAM))
+
+    assert (story.places, story.statuses) == (["a.com", "b.com", "a.com", "b.com"], [200, 200])
+    assert is_clean(story)
+
+
+def test_nobody_is_prepared_for_who_is_not_asked() -> None:
+    """A request is not rewritten for a target that the budget has no room for."""
+    prepared: list[str] = []
+
+    def candidate(to: Target) -> Candidate:
+        def outgoing() -> Outgoing:
+            prepared.append(to.host)
+            return Outgoing("POST", "/chat", (), b"{}", None)
+
+        return Candidate(to, outgoing)
+
+    async def main(clock: Callable[[], float]) -> None:
+        world = World(clock, (A, B), None)
+        world.replies(500)
+        given = policy(budget=Budget(percent=0, minimum=0))
+        await Rescue(world, given, map(candidate, (A, B)), Limits(NO_RETRIES), world).run()
+
+    run(main)
+    assert prepared == ["a.com"]

@@ -10,12 +10,13 @@ class RescueBudget:
         self.requests = 0
         self.attempts = 0
 
-    def take(self, budget: Budget) -> bool:
-        """Count one more attempt; False if there are as many as the policy allows."""
-        if self.attempts >= max(budget.minimum, self.requests * budget.percent / 100):
-            return False
+    def allows(self, budget: Budget) -> bool:
+        """Whether there are fewer attempts than a policy allows."""
+        return self.attempts < max(budget.minimum, self.requests * budget.percent / 100)
+
+    def take(self) -> None:
+        """Count one attempt more."""
         self.attempts += 1
-        return True
 
     def give_back(self) -> None:
         """Count one attempt less."""

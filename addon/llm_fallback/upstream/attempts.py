@@ -65,6 +65,8 @@ class Attempts:
 
     `is_out` says which endpoints are not asked, in place of the detector and of panic. `proves` says what the
     head of an answer proves of its endpoint; None: whoever reads the answer will know, and charge it.
+    `allowance` bounds them together with others: one is taken for the first attempt, and given back if there
+    is nobody to ask.
     """
 
     def __init__(  # noqa: PLR0913 - what shapes the attempts at one target
@@ -77,6 +79,7 @@ class Attempts:
         hash_key: int | None = None,
         is_out: IsOut | None = None,
         proves: Proves = _as_the_mesh,
+        allowance: Resource | None = None,
     ) -> None:
         self.flags: tuple[Flag, ...] = ()
         self.failure: Failure | None = None
@@ -90,6 +93,7 @@ class Attempts:
         self._began_at = limits.began_at
         self._watcher = watcher
         self._hash_key = hash_key
+        self._allowance = allowance or Resource(None)
         self._made: list[Attempted] = []
         self._under_way: Attempted | None = None
         self._monitors: dict[Endpoint, Monitor | None] = {}
@@ -115,6 +119,7 @@ class Attempts:
         while True:
             endpoint = await self._choose(tried)
             if endpoint is None:
+                self._allowance.give_back()
                 self._made.append(Attempted(str(self._target), None, "no healthy endpoint", 0.0))
                 return local_replies.NO_HEALTHY_UPSTREAM
             tried.append(endpoint)
@@ -297,11 +302,12 @@ class Attempts:
             covered = retry.retries_answer(policy, response.status, response.header)
         if not covered or self._is_late() or body_size > retry.MAX_REPLAY_BYTES:
             return False
-        if retries_done >= policy.attempts:
+        if retries_done >= policy.attempts or not self._allowance.take():
             self.flags = (Flag.UPSTREAM_RETRY_LIMIT_EXCEEDED,) if policy.attempts else ()
             return False
         retries = self._shared.client.retries(self._target)
         if not retries.take():
+            self._allowance.give_back()
             self.flags = (Flag.UPSTREAM_OVERFLOW,)
             return False
         self._retry = retries

@@ -18,6 +18,7 @@ from llm_fallback.rescue.retries import asks_for_stream, retries_at
 from llm_fallback.rescue.retry_after import wait_s
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits
+from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.client import BodyBroken
 from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
 
@@ -67,7 +68,10 @@ class Lost:
 
 
 class Leg:
-    """The attempt at one target, with the rule's retries at its other endpoints: `attempts_left` in all."""
+    """The attempt at one target, with the rule's retries at its other endpoints.
+
+    `allowance` bounds the attempts of all legs; one of them, which this leg begins with, is taken already.
+    """
 
     def __init__(
         self,
@@ -76,8 +80,7 @@ class Leg:
         candidate: Candidate,
         limits: Limits,
         watcher: Watcher,
-        *,
-        attempts_left: int,
+        allowance: Resource,
     ) -> None:
         self.candidate = candidate
         self.target = candidate.target
@@ -100,8 +103,9 @@ class Leg:
         self.attempts = Attempts(
             shared,
             candidate.target,
-            replace(limits, retries=replace(retries, attempts=min(retries.attempts, attempts_left - 1))),
+            replace(limits, retries=retries),
             self,
+            allowance=allowance,
             hash_key=candidate.hash_key,
             is_out=self._is_out,
             proves=self._proves,

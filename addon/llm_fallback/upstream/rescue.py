@@ -20,6 +20,7 @@ from llm_fallback.events import Attempted
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.attempts import Limits
+from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.legs import Candidate, Committed, Leg, Lost
 from llm_fallback.upstream.shared import Shared, Watcher
 
@@ -44,6 +45,7 @@ class Rescue:
         self._watcher = watcher
         self._legs: list[Leg] = []
         self._running: dict[asyncio.Task[Committed | Lost], Leg] = {}
+        self._allowance = Resource(policy.attempts)
         self._paid: set[Leg] = set()
         self._lost: Lost | None = None
         self._skipped: list[tuple[Candidate, Sequence[Endpoint]]] = []
@@ -137,27 +139,28 @@ class Rescue:
 
     async def _start_next(self) -> bool:
         """Begin the next leg that can be; False if there is none, or no more may be."""
-        attempts_left = self._policy.attempts - sum(map(self._counts, self._legs))
-        if attempts_left <= 0:
+        if not self._allowance.take():
             return False
         candidate = await self._next_candidate()
-        if candidate is None:
+        is_free = not (self._running or self.begun)
+        if candidate is None or not (is_free or self._is_affordable(candidate)):
+            self._allowance.give_back()
             return False
-        leg = Leg(
-            self._shared, self._policy, candidate, self._limits, self._watcher, attempts_left=attempts_left
-        )
-        if self._running or self.begun:
-            if not self._shared.budget.take(self._policy.budget):
-                self.reasons.append("no budget")
-                self._left.appendleft(candidate)
-                return False
+        leg = Leg(self._shared, self._policy, candidate, self._limits, self._watcher, self._allowance)
+        if not is_free:
+            self._shared.budget.take()
             self._paid.add(leg)
         self._legs.append(leg)
         self._running[asyncio.create_task(leg.run())] = leg
         return True
 
-    def _counts(self, leg: Leg) -> int:
-        return leg.begun or int(leg in self._running.values())
+    def _is_affordable(self, candidate: Candidate) -> bool:
+        """Whether the budget has room for another target; if not, this one is still to be asked."""
+        if self._shared.budget.allows(self._policy.budget):
+            return True
+        self.reasons.append("no budget")
+        self._left.appendleft(candidate)
+        return False
 
     async def _next_candidate(self) -> Candidate | None:
         """The next one with an endpoint in rotation; if nobody has one, who comes back first, if wished."""
