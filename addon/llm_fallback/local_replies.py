@@ -13,6 +13,7 @@ class Flag(StrEnum):
 
     NO_HEALTHY_UPSTREAM = "UH"
     UPSTREAM_REQUEST_TIMEOUT = "UT"
+    LOCAL_RESET = "LR"
     UPSTREAM_CONNECTION_FAILURE = "UF"
     UPSTREAM_CONNECTION_TERMINATION = "UC"
     UPSTREAM_OVERFLOW = "UO"
@@ -25,6 +26,9 @@ class Flag(StrEnum):
     UPSTREAM_PROTOCOL_ERROR = "UPE"
     NO_CLUSTER_FOUND = "NC"
 
+
+CUT = frozenset({Flag.UPSTREAM_CONNECTION_TERMINATION, Flag.UPSTREAM_REQUEST_TIMEOUT, Flag.LOCAL_RESET})
+"""What says of an answer that has begun that it did not come to its end, though the client was there."""
 
 _OTHER_PHRASES = {
     413: "Payload Too Large",

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from llm_fallback.events import Acted, Attempted, Ejected, Handled, Rescued, Returned
-from llm_fallback.local_replies import Flag
+from llm_fallback.local_replies import CUT
 
 _MAX_NAMED = 10
 
@@ -27,8 +27,7 @@ def result(event: Handled) -> Result:
     """How it has ended: a failure is an error of a server's, or the end of an answer in its middle."""
     if event.status is None:
         return Result.GIVEN_UP
-    is_broken = Flag.UPSTREAM_CONNECTION_TERMINATION in event.flags
-    if event.status >= 500 or is_broken or Flag.UPSTREAM_REQUEST_TIMEOUT in event.flags:
+    if event.status >= 500 or not CUT.isdisjoint(event.flags):
         return Result.FAILED
     if event.rescue and event.rescue.reasons:
         return Result.RESCUED

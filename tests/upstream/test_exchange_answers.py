@@ -4,16 +4,21 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from llm_fallback.config.routes import HeaderOperations, Headers, Retries, RouteDestination
+from llm_fallback.events import Handled
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.answers import End, Head
 from llm_fallback.upstream.client import BodyBroken
 from llm_fallback.upstream.exchange import Exchange
+from llm_fallback.upstream.record import Record
+from llm_fallback.upstream.shared import LostAttempt
 from tests.upstream.exchanging import POST, play, rule, snapshot, to
+from tests.upstream.rescuing import policy
 from tests.upstream.virtual_time import run
 from tests.upstream.world import EJECTS, SILENCE, Reply, World, target
 
@@ -251,6 +256,81 @@ def test_a_defect_of_ours_fails_closed(caplog: pytest.LogCaptureFixture) -> None
     assert body == b"llm-fallback failed to handle this request; its log says why"
     assert "ValueError" in caplog.text
     assert "Bearer secret" not in caplog.text
+
+
+def test_a_defect_after_the_answer_has_begun() -> None:
+    """It is cut on this side, which is neither the client's doing nor the provider's."""
+
+    class Forgetful(Record):
+        """Fails to remember more than a beginning."""
+
+        def add(self, piece: bytes, *, now: float) -> None:
+            if self.size:
+                raise ValueError("full")
+            super().add(piece, now=now)
+
+    async def main(clock: Callable[[], float]) -> World:
+        world = World(clock, (A,), None)
+        world.replies(Reply(200, (), (b"one", 1.0, b"two")))
+        exchange = Exchange(world, snapshot((A,), (PLAIN,)), POST, world)
+        exchange.record = Forgetful()
+        assert (await exchange.pieces())[1:] == [b"one"]
+        assert await exchange.pieces() == [End.BROKEN]
+        exchange.close()
+        return world
+
+    world = run(main)
+    assert [(event.status, event.flags) for event in world.handled_events] == [(200, ("LR",))]
+    assert world.health_changes == []
+    assert all(response.is_released for response in world.responses)
+
+
+def test_a_rule_that_cannot_be_carried_out() -> None:
+    """What is told is what the client gets, once."""
+    story = play((A,), (rule(to("nobody.com"), headers=cast(Headers, None)),))
+
+    assert [event.status for event in story.events] == story.statuses == [500]
+
+
+class Deaf(World):
+    """One that cannot be told what has happened."""
+
+    def handled(self, event: Handled) -> None:
+        """Fails when all is over."""
+        super().handled(event)
+        raise ValueError("what?")
+
+    def lost(self, attempt: LostAttempt) -> None:
+        """Fails in between."""
+        super().lost(attempt)
+        raise ValueError("what?")
+
+
+@pytest.mark.parametrize(
+    "body", [pytest.param((b"all",), id="at-once"), pytest.param((b"one", 1.0, b"two"), id="in-pieces")]
+)
+def test_a_listener_with_a_defect(body: tuple[bytes | float, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """The client has its answer, the others hear of it, and nothing stays; the defect is reported."""
+
+    async def main(clock: Callable[[], float]) -> tuple[World, list[object]]:
+        world = Deaf(clock, (A, B), None)
+        world.replies(500, Reply(200, (), body))
+        route = rule(to("a.com", fallback="b.com"), rescue=policy(), retries=Retries(0, frozenset()))
+        exchange = Exchange(world, snapshot((A, B), (route,)), POST, world)
+        pieces: list[object] = []
+        while not exchange.is_over:
+            pieces += await exchange.pieces()
+        exchange.close()
+        return world, pieces
+
+    with caplog.at_level(logging.ERROR):
+        world, pieces = run(main)
+
+    assert pieces[1:] == [*(piece for piece in body if isinstance(piece, bytes)), End.COMPLETE]
+    assert len(world.handled_events) == len(world.lost_attempts) == 1
+    assert [event for event in world.events if isinstance(event, Handled)] == world.handled_events
+    assert (world.budget.requests, world.budget.attempts) == (0, 0)
+    assert caplog.text.count("ValueError while handling a request") == 2
 
 
 def test_a_host_that_is_not_managed() -> None:

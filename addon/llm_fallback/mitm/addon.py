@@ -43,7 +43,7 @@ from llm_fallback.mitm.commands import Commands
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
 from llm_fallback.mitm.retention import Retention
 from llm_fallback.telemetry import BadTelemetryError, Reporters
-from llm_fallback.upstream.defects import report
+from llm_fallback.upstream.defects import report, tell
 from llm_fallback.upstream.engine import Engine
 
 logger = logging.getLogger("llm-fallback")
@@ -267,10 +267,11 @@ class LLMFallback:
         )
 
     def _tell(self, event: Event) -> None:
-        self._metrics.take(event)
-        self._reporters.take(event)
+        for listener in (self._metrics.take, self._reporters.take, self._note, _log):
+            tell(listener, event)
+
+    def _note(self, event: Event) -> None:
         self._history.take(event, self._engine.wall_clock())
-        _log(event)
 
 
 def _refuse_what_leaks_or_bypasses(updated: set[str]) -> None:

@@ -52,7 +52,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.modes import DestinationKnown
 from mitmproxy.proxy.server import ConnectionHandler, ConnectionIO
 
-from llm_fallback.local_replies import INTERNAL_ERROR
+from llm_fallback.local_replies import INTERNAL_ERROR, Flag
 from llm_fallback.upstream.answers import End, Head, Piece, local_pieces
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.exchange import Exchange
@@ -129,11 +129,12 @@ class _Run(commands.StartHook):
                         await asyncio.sleep(_BACKLOG_POLL_S)
         except Exception as error:  # noqa: BLE001 - fail closed: the client gets an end of its request
             report(error)
+            upstream.why_over = Flag.LOCAL_RESET
             rest = upstream.apology()
         finally:
             upstream.end(handler)
             if exchange:
-                exchange.close()
+                exchange.close(upstream.why_over)
             if upstream.is_waiting:  # or the layers above would remember the command for ever
                 await handler.server_event(_Arrived(upstream.mailbox, rest))
             upstream.mailbox.blocking = False  # it knew its layer: both would be kept for a while
@@ -159,6 +160,8 @@ class VirtualUpstream(HttpConnection):
         self._has_head = self._has_body = False
         self._is_over = False
         self.is_waiting = False
+        self.why_over = Flag.DOWNSTREAM_CONNECTION_TERMINATION
+        """What ends the exchange, if it does not end by itself."""
 
     @property
     def is_wanted(self) -> bool:
@@ -230,7 +233,7 @@ class VirtualUpstream(HttpConnection):
             return self._translate(piece)
         except Exception as error:  # noqa: BLE001 - raised on, it would leave the client waiting
             report(error)
-            self._is_over = True
+            self._is_over, self.why_over = True, Flag.LOCAL_RESET
             return self._translate(End.BROKEN)
 
     def _translate(self, piece: Piece) -> HttpEvent:

@@ -16,6 +16,7 @@ _BEFORE = "upstream_reset_before_response_started"
 _AFTER = "upstream_reset_after_response_started"
 _DETAILS_OF_FLAG = {
     Flag.DOWNSTREAM_CONNECTION_TERMINATION: "downstream_remote_disconnect",
+    Flag.LOCAL_RESET: f"{_AFTER}{{local_reset}}",
     Flag.NO_ROUTE_FOUND: "route_not_found",
     Flag.NO_CLUSTER_FOUND: "cluster_not_found",
     Flag.FAULT_INJECTED: "fault_filter_abort",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from llm_fallback.events import Attempted, Handled
-from llm_fallback.local_replies import Flag
+from llm_fallback.local_replies import CUT, Flag
 from llm_fallback.telemetry.facts import place_of, request_model
 
 type Value = str | int | float | bool | Sequence[str]
@@ -35,11 +35,7 @@ _PROVIDERS = {
 }
 """The conventions' names, by the ends of hosts."""
 
-_CUT = (
-    Flag.UPSTREAM_CONNECTION_TERMINATION,
-    Flag.UPSTREAM_REQUEST_TIMEOUT,
-    Flag.DOWNSTREAM_CONNECTION_TERMINATION,
-)
+_CUT = CUT | {Flag.DOWNSTREAM_CONNECTION_TERMINATION}
 _CANCELLED = "cancelled"
 
 
@@ -59,7 +55,7 @@ def error_type(event: Handled) -> str | None:
         return _CANCELLED
     if event.status >= 400:
         return str(event.status)
-    return next((str(flag) for flag in _CUT if flag in event.flags), None)
+    return next((str(flag) for flag in event.flags if flag in _CUT), None)
 
 
 def attempt_error_type(attempt: Attempted) -> str | None:

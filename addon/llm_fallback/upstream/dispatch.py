@@ -18,6 +18,7 @@ from llm_fallback.rescue.gate import AnswerGate
 from llm_fallback.rewriting import Plan, rewrite
 from llm_fallback.routing import Matched, Routed, find_target
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits
+from llm_fallback.upstream.defects import tell
 from llm_fallback.upstream.legs import Candidate
 from llm_fallback.upstream.rescue import Rescue
 from llm_fallback.upstream.shared import LostAttempt, Shared, Watcher
@@ -150,7 +151,7 @@ class Dispatch:
 
     def lost(self, attempt: LostAttempt) -> None:
         """Tell the watcher."""
-        self._watcher.lost(attempt)
+        tell(self._watcher.lost, attempt)
 
     def _candidates(self, matched: Matched, routed: Routed, policy: RescuePolicy) -> Iterator[Candidate]:
         """The destination's target, its fallback, and the chain, each once."""

@@ -26,7 +26,7 @@ from llm_fallback.selection import choose_target
 from llm_fallback.upstream.answers import Changes, End, Piece, local_pieces, upstream_head
 from llm_fallback.upstream.attempts import Answered, Limits
 from llm_fallback.upstream.client import BodyBroken, Response
-from llm_fallback.upstream.defects import report
+from llm_fallback.upstream.defects import report, tell
 from llm_fallback.upstream.dispatch import Dispatch, Sent
 from llm_fallback.upstream.record import Record
 from llm_fallback.upstream.shared import Shared, Watcher
@@ -77,15 +77,17 @@ class Exchange:
 
     async def pieces(self) -> list[Piece]:
         """The next pieces of the answer: what is there, waiting only if there is nothing."""
-        if self._answered:
-            return await self._more(self._answered)
+        begun = self._answered
         try:
-            return await self._first()
+            return await (self._more(begun) if begun else self._first())
         except Exception as error:  # noqa: BLE001 - fail closed: no defect of ours sends a request elsewhere
             report(error)
-            self._status = local_replies.INTERNAL_ERROR.status
-            self._finish()
-            return local_pieces(local_replies.INTERNAL_ERROR, method=self._request.method)
+        if begun:
+            self.close(Flag.LOCAL_RESET)
+            return [End.BROKEN]
+        self._status = local_replies.INTERNAL_ERROR.status
+        self._finish()
+        return local_pieces(local_replies.INTERNAL_ERROR, method=self._request.method)
 
     async def _first(self) -> list[Piece]:
         """The head of the answer, and what is there of its body."""
@@ -95,9 +97,10 @@ class Exchange:
             self._status = answer.status
             self._flags += answer.flags
             self._answer = Answer(len(answer.body.encode("utf-8", "surrogateescape")))
-            self._finish()
             changes = self._changes() if answer.is_changed_by_rules else None
-            return local_pieces(answer, changes, method=self._request.method)
+            pieces = local_pieces(answer, changes, method=self._request.method)
+            self._finish()
+            return pieces
         self._answered = answer
         self._status = answer.response.status
         held = self._sent.held if self._sent else ()
@@ -111,10 +114,10 @@ class Exchange:
         head = upstream_head(answer, self._changes(), has_body=has_body, with_cookies=with_cookies)
         return self._with_end([head, start] if start else [head], answer.response)
 
-    def close(self) -> None:
-        """Stop here. Nothing happens if the exchange is over; if not, the client has left."""
+    def close(self, why: Flag = Flag.DOWNSTREAM_CONNECTION_TERMINATION) -> None:
+        """Stop here: the client has left, or it is said why. Nothing happens if the exchange is over."""
         if not self._is_over:
-            self._flags = (*self._flags, Flag.DOWNSTREAM_CONNECTION_TERMINATION)
+            self._flags = (*self._flags, why)
             self._finish()
 
     async def _try(self) -> LocalReply | Answered:
@@ -251,13 +254,21 @@ class Exchange:
         )
 
     def _finish(self) -> None:
-        """Let go of the connection and say what happened, before the last pieces go out."""
+        """Let go of everything and say what happened, once and before the last pieces go out."""
+        if self._is_over:
+            return
         self._is_over = True
-        if self._answered:
-            self._answered.response.release()
-            self._answer = self._told_of(self._answered)
         if self._is_counted:
             self._shared.budget.requests -= 1
+        if self._answered:
+            self._answered.response.release()
+        tell(self._tell, self._answered)
+        if self._dispatch:
+            self._dispatch.close()
+
+    def _tell(self, answered: Answered | None) -> None:
+        if answered:
+            self._answer = self._told_of(answered)
         if self._dispatch and self._status is None:  # given up before there was an answer
             self._target = self._dispatch.last_target or self._target
         chosen = self._routed.target if self._routed else None
@@ -278,10 +289,8 @@ class Exchange:
             self._answer,
             self._override,
         )
-        if self._dispatch:
-            self._dispatch.close()
-        self._observer.handled(event)
-        self._shared.on_event(event)
+        tell(self._observer.handled, event)
+        tell(self._shared.on_event, event)
 
     def _received(self) -> Received:
         request = self._request
