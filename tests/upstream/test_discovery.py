@@ -22,12 +22,13 @@ def named(*names: str, weights: tuple[int, ...] = (), subset: str | None = None)
 
 
 class World:
-    """A discovery, and what it has told; names may be given answers."""
+    """A discovery, and what it has told; names may be given answers, and addresses that lead nowhere."""
 
     def __init__(self) -> None:
         self.told: list[Endpoints] = []
         self.asked: list[str] = []
         self.answers: dict[str, list[str] | OSError] = {}
+        self.out_of_reach: dict[str, list[str]] = {}
         self.discovery = Discovery(lambda _, endpoints: self.told.append(endpoints))
 
     def run(self, scenario: Callable[["World"], Coroutine[Any, Any, None]]) -> None:
@@ -37,12 +38,14 @@ class World:
             loop = asyncio.get_running_loop()
             systems = loop.getaddrinfo
 
-            async def getaddrinfo(host: str, port: int, **rest: Any) -> list[Any]:
+            async def getaddrinfo(host: str, port: int, *, flags: int = 0, **rest: Any) -> list[Any]:
                 self.asked.append(host)
                 await asyncio.sleep(0)
                 if not self.answers:
-                    return list(await systems(host, port, **rest))
+                    return list(await systems(host, port, flags=flags, **rest))
                 answer = self.answers[host]
+                if host in self.out_of_reach and not flags & socket.AI_ADDRCONFIG:
+                    answer = [*(answer if isinstance(answer, list) else []), *self.out_of_reach[host]]
                 if isinstance(answer, OSError):
                     raise answer
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answer]
@@ -104,6 +107,39 @@ def test_localhost() -> None:
         assert world.told == [found]
 
     World().run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        pytest.param(["10.0.0.1"], ("10.0.0.1",), id="some-can"),
+        pytest.param(socket.gaierror(socket.EAI_NONAME, "not here"), ("::1",), id="none-can"),
+    ],
+)
+def test_addresses_that_this_machine_has_no_way_to(
+    answer: list[str] | OSError, found: tuple[str, ...]
+) -> None:
+    """They are no endpoints, unless there are no others: the machine itself is always within reach."""
+    world = World()
+    world.answers["b.com"] = answer
+    world.out_of_reach["b.com"] = ["::1"]
+
+    async def scenario(world: World) -> None:
+        assert await world.discovery.endpoints(named("b.com")) == addresses(*found)
+
+    world.run(scenario)
+
+
+def test_a_resolver_that_does_not_answer_is_asked_once() -> None:
+    """It would be as silent again."""
+    world = World()
+    world.answers["b.com"] = socket.gaierror(socket.EAI_AGAIN, "no server")
+
+    async def scenario(world: World) -> None:
+        assert await world.discovery.endpoints(named("b.com")) == ()
+        assert world.asked == ["b.com"]
+
+    world.run(scenario)
 
 
 def test_dns_is_asked_again_and_again() -> None:

@@ -221,7 +221,7 @@ class UpstreamClient:
         return self._contexts.context(target.tls) if target.tls else None
 
     def _make_resolver(self) -> AbstractResolver:
-        self._resolver = aiohttp.ThreadedResolver()  # the system's, as in discovery
+        self._resolver = aiohttp.ThreadedResolver()  # the system's, asked as in discovery
         return self._resolver
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.outlier import Endpoint
@@ -138,8 +139,15 @@ def _all_of(answers: Sequence[_Answer]) -> Endpoints:
 async def _addresses(endpoint: Endpoint) -> _Answer:
     """The addresses of a name: none if it does not exist, None if nobody could say."""
     loop = asyncio.get_running_loop()
+    look_up = partial(loop.getaddrinfo, endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
     try:
-        infos = await loop.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
+        try:
+            # Only those that this machine has a way to: without IPv6, half of the endpoints would be dead.
+            infos = await look_up(flags=socket.AI_ADDRCONFIG)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise
+            infos = await look_up()  # the way to itself does not count there: `::1` would be no address
     except UnicodeError:
         return ()  # no name that DNS could know
     except socket.gaierror as error:
