@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from email.utils import formatdate
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
@@ -31,7 +31,7 @@ FAILED = respond(503, b"down")
 
 def later(moment_s: float) -> str:
     """A date so many seconds from now."""
-    return formatdate(datetime.now(UTC).timestamp() + moment_s, usegmt=True)
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=moment_s), usegmt=True)
 
 
 class Refusing:

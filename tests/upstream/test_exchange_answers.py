@@ -35,15 +35,22 @@ def test_an_answer_as_it_is() -> None:
 
     assert (story.statuses, story.bodies, story.ends) == ([404], [b"onetwo"], [End.COMPLETE])
     headers = dict(story.heads[0].headers)
-    assert headers.pop("date").endswith(" GMT")
+    del headers["date"]
     assert headers == {"Content-Type": "text/x", "server": "envoy", "x-envoy-upstream-service-time": "250"}
 
 
 def test_the_providers_date_stays() -> None:
-    """Only a missing one is added."""
-    story = play((A,), (PLAIN,), Reply(200, (("date", "then"),)))
+    """Only a missing one is added, to our own answers as well: the moment at which they began."""
+    then = (("date", "then"),)
 
-    assert [v for n, v in story.heads[0].headers if n == "date"] == ["then"]
+    story = play((A,), (PLAIN,), Reply(200, then), Reply(200, after_s=2.5), 500, requests=(POST,) * 4)
+
+    assert story.statuses == [200, 200, 500, 503]
+    now = "Fri, 15 Jan 2027 08:00:02 GMT"
+    assert [value for head in story.heads for name, value in head.headers if name == "date"] == [
+        "then",
+        *[now] * 3,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ class VirtualUpstream(HttpConnection):
         """What is left to say after a defect of ours: a 500, or a break if the answer has begun."""
         if self._has_head:
             return [End.BROKEN]
-        return local_pieces(INTERNAL_ERROR, method=self._flow.request.method)
+        return local_pieces(INTERNAL_ERROR, wall_time=time.time(), method=self._flow.request.method)
 
     def head_for_client(self, response: http.Response) -> ResponseHeaders:
         """The head of the answer for the client, who may be told that nothing follows."""

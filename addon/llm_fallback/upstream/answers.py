@@ -1,8 +1,13 @@
-"""What a client gets: the head of an answer with the rule's changes to it, and the pieces that follow."""
+"""What a client gets: the head of an answer with the rule's changes to it, and the pieces that follow.
+
+`wall_time` is in seconds since 1970.
+"""
 
 from dataclasses import dataclass
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from enum import Enum, auto
+from functools import lru_cache
 
 from llm_fallback import cors, header_operations
 from llm_fallback.config.routes import NO_HEADERS, RouteDestination
@@ -39,20 +44,27 @@ type Piece = Head | bytes | End
 
 
 def upstream_head(
-    answer: Answered, changes: "Changes | None", *, has_body: bool, with_cookies: bool = True
+    answer: Answered,
+    changes: "Changes | None",
+    *,
+    wall_time: float,
+    has_body: bool,
+    with_cookies: bool = True,
 ) -> Head:
     """The head of an upstream's answer, with Envoy's marks on it."""
     response = answer.response
     left_out = _REPLACED if with_cookies else _REPLACED | {"set-cookie"}
     headers = [(n, v) for n, v in end_to_end(response.headers) if n.lower() not in left_out]
     if response.header("date") is None:
-        headers.append(("date", formatdate(usegmt=True)))
+        headers.append(("date", _date(int(wall_time))))
     headers += [(_SERVICE_TIME, str(round(answer.service_time_s * 1000))), _SERVER]
     changed = changes.apply(tuple(headers)) if changes else tuple(headers)
     return Head(response.status, reason_phrase(response.status), changed, has_body)
 
 
-def local_pieces(reply: LocalReply, changes: "Changes | None" = None, *, method: str = "GET") -> list[Piece]:
+def local_pieces(
+    reply: LocalReply, changes: "Changes | None" = None, *, wall_time: float, method: str = "GET"
+) -> list[Piece]:
     """A local reply with the headers that Envoy gives it; to HEAD, its body is told of and not sent."""
     body = reply.body.encode("utf-8", "surrogateescape")
     headers = [*reply.headers, ("content-length", str(len(body)))]
@@ -63,11 +75,16 @@ def local_pieces(reply: LocalReply, changes: "Changes | None" = None, *, method:
     head = Head(
         reply.status,
         reason_phrase(reply.status),
-        (*changed, ("date", formatdate(usegmt=True)), _SERVER),
+        (*changed, ("date", _date(int(wall_time))), _SERVER),
         has_body=bool(body),
         is_local=True,
     )
     return [head, *([body] if body else []), End.COMPLETE]
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Exchange:
             return [End.BROKEN]
         self._status = local_replies.INTERNAL_ERROR.status
         self._finish()
-        return local_pieces(local_replies.INTERNAL_ERROR, method=self._request.method)
+        return self._local_pieces(local_replies.INTERNAL_ERROR, None)
 
     async def _first(self) -> list[Piece]:
         """The head of the answer, and what is there of its body."""
@@ -98,7 +98,7 @@ class Exchange:
             self._flags += answer.flags
             self._answer = Answer(len(answer.body.encode("utf-8", "surrogateescape")))
             changes = self._changes() if answer.is_changed_by_rules else None
-            pieces = local_pieces(answer, changes, method=self._request.method)
+            pieces = self._local_pieces(answer, changes)
             self._finish()
             return pieces
         self._answered = answer
@@ -111,8 +111,17 @@ class Exchange:
         self.record.add(start, now=self._progressed_at)
         has_body = bool(start) or not answer.response.is_complete
         with_cookies = self._sent is None or not self._sent.is_foreign
-        head = upstream_head(answer, self._changes(), has_body=has_body, with_cookies=with_cookies)
+        head = upstream_head(
+            answer,
+            self._changes(),
+            wall_time=self._shared.wall_clock(),
+            has_body=has_body,
+            with_cookies=with_cookies,
+        )
         return self._with_end([head, start] if start else [head], answer.response)
+
+    def _local_pieces(self, reply: LocalReply, changes: Changes | None) -> list[Piece]:
+        return local_pieces(reply, changes, wall_time=self._shared.wall_clock(), method=self._request.method)
 
     def close(self, why: Flag = Flag.DOWNSTREAM_CONNECTION_TERMINATION) -> None:
         """Stop here: the client has left, or it is said why. Nothing happens if the exchange is over."""
