@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mitmproxy import http
 
 from llm_fallback.mitm.echoes import Echoes
+from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.record import Record
 
 
@@ -23,6 +24,13 @@ class KeptAnswer:
         response = flow.response
         if response is None:
             return
+        try:
+            self._show_in(response)
+        except Exception as error:  # noqa: BLE001 - fail closed: what is not looked through is not shown
+            report(error)
+            response.data.content = None
+
+    def _show_in(self, response: http.Response) -> None:
         data, encoding = response.data, response.headers.get("content-encoding", "")
         if response.stream:
             data.content = self.echoes.body(self.record.beginning, encoding)
