@@ -139,6 +139,24 @@ def test_keys_in_clear_text_without_any_policy_or_by_a_wildcard() -> None:
     ]
 
 
+def test_the_largest_tables() -> None:
+    """Of consistent hashing; larger ones act as these, which is said of each."""
+
+    def hashed(how: str) -> list[str]:
+        policy = f"{{loadBalancer: {{consistentHash: {{httpHeaderName: x, {how}}}}}}}"
+        return said(entry("a.com") + rule("a.com", trafficPolicy=policy))
+
+    where = "DestinationRule/b: warning: spec.trafficPolicy.loadBalancer.consistentHash"
+    what = (
+        "acts as 65537: some keys lead to other endpoints than in the mesh (write 65537 or less)"
+        " [unsupported-value]"
+    )
+    assert hashed("ringHash: {minimumRingSize: 65537}") == hashed("maglev: {tableSize: 65537}") == []
+    assert hashed("ringHash: {minimumRingSize: 65538}") == [f"{where}.ringHash.minimumRingSize: {what}"]
+    assert hashed("maglev: {tableSize: 65539}") == [f"{where}.maglev.tableSize: {what}"]
+    assert f"{where}.minimumRingSize: {what}" in hashed("minimumRingSize: 65538")
+
+
 def test_a_port_that_speaks_tls_needs_no_tls() -> None:
     """What a client encrypted is encrypted again."""
     ports = "[{number: 443, name: https, protocol: HTTPS}]"

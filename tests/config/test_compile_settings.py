@@ -146,6 +146,16 @@ USER = HashPolicy(HashSource.HEADER, "x-user")
             id="maglev",
         ),
         pytest.param(
+            "{consistentHash: {httpHeaderName: x-user, ringHash: {minimumRingSize: 8388608}}}",
+            LoadBalancing(RING, USER, 65537),
+            id="a-ring-that-is-too-large",
+        ),
+        pytest.param(
+            "{consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 4999999}}}",
+            LoadBalancing(MAGLEV, USER, 65537),
+            id="a-table-that-is-too-large",
+        ),
+        pytest.param(
             "{consistentHash: {useSourceIp: true}}",
             LoadBalancing(RING, HashPolicy(HashSource.SOURCE_IP)),
             id="source-ip",

@@ -247,11 +247,17 @@ BALANCERS: list[Case] = [
     *rejected(
         f"{PATH}.loadBalancer.consistentHash.maglev.tableSize",
         a_table_that_is_no_prime=hashed(maglev={"tableSize": 1000}),
+        a_table_of_one=hashed(maglev={"tableSize": 1}),
     ),
     *rejected(f"{PATH}.loadBalancer.consistentHash.maglev.tableSize", a_table_without_size=hashed(maglev={})),
     *rejected(
         f"{PATH}.loadBalancer.consistentHash.maglev.tableSize",
         a_table_too_large=hashed(maglev={"tableSize": 5000011}),
+    ),
+    # Istio passes it on; Envoy then refuses the cluster.
+    *rejected(
+        f"{PATH}.loadBalancer.consistentHash.ringHash.minimumRingSize",
+        a_ring_too_large=hashed(ringHash={"minimumRingSize": 8388609}),
     ),
     *rejected(
         f"{PATH}.loadBalancer.consistentHash.minimumRingSize",

@@ -19,7 +19,7 @@ from llm_fallback.balancing.schedule import Schedule
 from llm_fallback.config.snapshot import Algorithm, LoadBalancing
 from llm_fallback.outlier import Endpoint
 
-_TABLES_KEPT = 8  # an endpoint that is ejected and comes back needs no new Maglev table: 0.1 s of computing
+_TABLES_KEPT = 8  # an endpoint that is ejected and comes back needs no new table
 _RANDOM_BITS = 64
 
 type Measure = Callable[[Endpoint], int]

@@ -9,14 +9,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, repeat
 from typing import Protocol
 
 from xxhash import xxh64_intdigest
 
+from llm_fallback.config.snapshot import LARGEST_TABLE
 from llm_fallback.outlier import Endpoint
 
-_MAX_RING_SIZE = 8 * 1024 * 1024  # Envoy's default
 _MASK = 2**64 - 1
 
 
@@ -29,28 +29,32 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Ring:
+    endpoints: Sequence[Endpoint]
     points: Sequence[int]
-    owners: Sequence[Endpoint]
+    owners: Sequence[int]
 
     def endpoint(self, key: int, number: int = 0) -> Endpoint:
         """The one whose point is the next, or so many after it."""
-        return self.owners[(bisect_left(self.points, key) + number) % len(self.owners)]
+        return self.endpoints[self.owners[(bisect_left(self.points, key) + number) % len(self.owners)]]
 
 
 def ring(endpoints: Sequence[Endpoint], weights: Sequence[int], minimum_size: int) -> Table:
-    """A ring (Ketama) of at least `minimum_size` points; the lightest endpoint has a whole number of them."""
+    """A ring (Ketama) of at least `minimum_size` points; the lightest endpoint has a whole number of them.
+
+    Weights that are very unequal make it larger, but never much larger than LARGEST_TABLE.
+    """
     shares = _shares(weights)
     lightest = min(shares)
-    scale = min(math.ceil(lightest * minimum_size) / lightest, _MAX_RING_SIZE)
-    points: list[tuple[int, Endpoint]] = []
-    wanted = 0.0
-    for endpoint, share in zip(endpoints, shares, strict=True):
+    scale = min(math.ceil(lightest * minimum_size) / lightest, LARGEST_TABLE)
+    owner_of: dict[int, int] = {}  # two points in one place, of 2^64 places, are not reckoned with
+    wanted, made = 0.0, 0
+    for owner, (endpoint, share) in enumerate(zip(endpoints, shares, strict=True)):
         wanted += scale * share
-        numbers = count()
-        while len(points) < wanted:
-            points.append((xxh64_intdigest(f"{endpoint}_{next(numbers)}".encode()), endpoint))
-    points.sort(key=lambda point: point[0])
-    return _Ring([point for point, _ in points], [owner for _, owner in points])
+        name, many = str(endpoint).encode(), max(0, math.ceil(wanted) - made)
+        owner_of.update(zip([xxh64_intdigest(b"%b_%d" % (name, i)) for i in range(many)], repeat(owner)))
+        made += many
+    points = sorted(owner_of)
+    return _Ring(endpoints, array("Q", points), array("i", map(owner_of.__getitem__, points)))
 
 
 @dataclass(frozen=True, slots=True)

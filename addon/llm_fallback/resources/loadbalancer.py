@@ -18,6 +18,7 @@ from llm_fallback.resources.base import (
 )
 
 _MAX_TABLE = 5_000_011  # Envoy's bound on Maglev's table
+_MAX_RING = 8 * 1024 * 1024  # Envoy's bound; Istio passes more on, and Envoy then refuses the cluster
 
 
 class SimpleLb(StrEnum):
@@ -40,21 +41,24 @@ class HTTPCookie(Model):
     ttl: LimitMs | None = None
 
 
+_RingSize = Annotated[Integer, Field(ge=0, le=_MAX_RING)]
+
+
 class RingHash(Model):
     """A ring; 1024 entries at least, unless said otherwise."""
 
-    minimum_ring_size: Annotated[Integer, Field(ge=0, le=2**63)] = 0
+    minimum_ring_size: _RingSize = 0
 
 
 class MagLev(Model):
-    """Maglev's table."""
+    """Maglev's table. A size of 1, which Istio passes on, would be Envoy's end: it divides by 0."""
 
     table_size: Annotated[Integer, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _is_prime(self) -> Self:
         size = self.table_size
-        if not 1 <= size < _MAX_TABLE or any(size % factor == 0 for factor in range(2, isqrt(size) + 1)):
+        if not 2 <= size < _MAX_TABLE or any(size % factor == 0 for factor in range(2, isqrt(size) + 1)):
             raise FieldError("a table's size is a prime number below 5000011; write 65537", "tableSize")
         return self
 
@@ -68,7 +72,7 @@ class ConsistentHash(Model):
     http_query_parameter_name: str | None = None
     ring_hash: RingHash | None = None
     maglev: MagLev | None = None
-    minimum_ring_size: Annotated[Integer, Field(ge=0, le=2**63)] = 0  # deprecated
+    minimum_ring_size: _RingSize = 0  # deprecated
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

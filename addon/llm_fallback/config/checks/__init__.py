@@ -47,6 +47,7 @@ _QUESTIONS: Sequence[Callable[[Configuration], Iterator[Finding]]] = (
     providers.entries_lead_to_a_tls_port,
     policies.port_entries_keep_what_stands,
     policies.rules_of_providers_count,
+    policies.tables_are_not_too_large,
     policies.annotations_are_understood,
     detection.thresholds_can_be_reached,
     detection.gateway_errors_come_first,

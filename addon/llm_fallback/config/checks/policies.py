@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.compile.policies import Policy
+from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
+from llm_fallback.config.snapshot import LARGEST_TABLE
 from llm_fallback.resources.destinationrule import TrafficPolicy
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
+from llm_fallback.resources.loadbalancer import ConsistentHash
 
 _BLOCKS = {
     "connection_pool": "connectionPool",
@@ -72,6 +75,22 @@ def rules_of_providers_count(configuration: Configuration) -> Iterator[Finding]:
             )
 
 
+def tables_are_not_too_large(configuration: Configuration) -> Iterator[Finding]:
+    """A table of consistent hashing has only so many entries here."""
+    for written in configuration.policies:
+        for path, block in written.blocks():
+            hashing = block.load_balancer.consistent_hash if block.load_balancer else None
+            for field, size in _table_sizes(hashing) if hashing else ():
+                if size > LARGEST_TABLE:
+                    yield written.rule.finding(
+                        (*path, "loadBalancer", "consistentHash", *field),
+                        f"acts as {LARGEST_TABLE}: some keys lead to other endpoints than in the mesh",
+                        f"write {LARGEST_TABLE} or less",
+                        Code.UNSUPPORTED_VALUE,
+                        Severity.WARNING,
+                    )
+
+
 def annotations_are_understood(configuration: Configuration) -> Iterator[Finding]:
     """The annotation for a rule of one's own is `true`; `false` is as good as none."""
     for written in configuration.collection.providers:
@@ -84,3 +103,11 @@ def annotations_are_understood(configuration: Configuration) -> Iterator[Finding
                 Code.NO_EFFECT,
                 Severity.WARNING,
             )
+
+
+def _table_sizes(hashing: ConsistentHash) -> Iterator[tuple[Path, int]]:
+    yield ("minimumRingSize",), hashing.minimum_ring_size
+    if hashing.ring_hash:
+        yield ("ringHash", "minimumRingSize"), hashing.ring_hash.minimum_ring_size
+    if hashing.maglev:
+        yield ("maglev", "tableSize"), hashing.maglev.table_size

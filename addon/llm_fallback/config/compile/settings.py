@@ -2,6 +2,7 @@
 
 from llm_fallback.config.snapshot import (
     IDLE_TIMEOUT_S,
+    LARGEST_TABLE,
     Algorithm,
     ConnectionPool,
     HashPolicy,
@@ -20,7 +21,6 @@ from llm_fallback.resources.destinationrule import (
 from llm_fallback.resources.loadbalancer import ConsistentHash, LoadBalancerSettings, SimpleLb
 
 _RING_SIZE = 1024  # Istio's default; Envoy has the same
-_MAGLEV_TABLE_SIZE = 65537
 _ALGORITHMS = {
     SimpleLb.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
     SimpleLb.RANDOM: Algorithm.RANDOM,
@@ -71,10 +71,11 @@ def balancing(settings: LoadBalancerSettings | None) -> LoadBalancing:
         return LoadBalancing(algorithm, warmup=warmup)
     written = settings.consistent_hash
     if written.maglev is not None:
-        size = written.maglev.table_size or _MAGLEV_TABLE_SIZE
+        size = min(written.maglev.table_size, LARGEST_TABLE)
         return LoadBalancing(Algorithm.MAGLEV, _hash_policy(written), size, warmup)
     ring = written.ring_hash.minimum_ring_size if written.ring_hash else written.minimum_ring_size
-    return LoadBalancing(Algorithm.RING_HASH, _hash_policy(written), ring or _RING_SIZE, warmup)
+    size = min(ring or _RING_SIZE, LARGEST_TABLE)
+    return LoadBalancing(Algorithm.RING_HASH, _hash_policy(written), size, warmup)
 
 
 def pool(settings: ConnectionPoolSettings | None) -> ConnectionPool:
