@@ -133,9 +133,37 @@ def test_health_does_not_outlive_its_target(after: Target) -> None:
     health = health_of(A)
     health.record(A, A1, FAILURE, total=1, now=0.0)
 
-    health.adopt([after], now=5.0)
+    ended = health.adopt([after], now=5.0)
 
+    assert [(each.host, each.duration_s) for each in ended] == [("a.com", 5.0)]
     assert health.is_healthy(after, after.endpoints) is True
+    assert health.next_return is None
+
+
+def test_what_a_reload_ends_is_told() -> None:
+    """Of who is not out for another reason, and whether they are gone or only not watched any more."""
+    before = replace(A, endpoints=(A1, A2, A3))
+    health = health_of(before, B)
+    for endpoint in before.endpoints:
+        health.record(before, endpoint, FAILURE, total=3, now=0.0)
+    health.hold_off(before, A2, seconds=300.0, now=1.0)
+    health.hold_off(before, A3, seconds=300.0, now=1.0)
+    health.hold_off(B, B1, seconds=300.0, now=2.0)
+
+    ended = health.adopt([replace(A, endpoints=(A1, A2), outlier=None)], now=5.0)
+
+    assert sorted(ended, key=lambda event: event.endpoint) == [
+        Returned("a.com", 80, "10.0.0.1:443", 5.0),
+        Returned("a.com", 80, "10.0.0.3:443", 5.0, is_gone=True),
+        Returned("b.com", 80, "10.0.1.1:443", 3.0, is_gone=True),
+    ]
+    assert returns(health, now=1e9) == [Returned("a.com", 80, "10.0.0.2:443", 300.0)]
+
+
+def test_a_hold_off_for_nobody() -> None:
+    """A request that is older than the configuration hears of it too late."""
+    health = health_of(A)
+    assert health.hold_off(B, B1, seconds=300.0, now=0.0) is None
     assert health.next_return is None
 
 
@@ -186,12 +214,13 @@ def test_endpoints_that_dns_took_away_are_forgotten() -> None:
     """An address that leaves the answer and comes back starts afresh."""
     health = health_of(A)
     health.record(A, A1, FAILURE, total=1, now=0.0)
+    health.hold_off(A, A1, seconds=300.0, now=1.0)
 
-    health.keep_only(A, [A2])
+    assert health.keep_only(A, [A2], now=4.0) == [Returned("a.com", 80, "10.0.0.1:443", 4.0, is_gone=True)]
 
     assert health.is_ejected(A, A1) is False
     assert health.next_return is None
-    health.keep_only(UNWATCHED, [])
+    assert health.keep_only(UNWATCHED, [], now=4.0) == []
 
 
 def test_the_state_of_an_endpoint_from_failure_to_return() -> None:

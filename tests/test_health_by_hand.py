@@ -184,8 +184,9 @@ def test_it_survives_a_reload_in_which_its_target_stays() -> None:
     health = health_of()
     eject(health, A)
     eject(health, B)
-    health.adopt([replace(A, outlier=None)], now=1.0)
+    ended = health.adopt([replace(A, outlier=None)], now=1.0)
 
+    assert ended == [Returned("b.com", 80, "10.0.0.1:443", 1.0, is_gone=True)]
     assert out(health) == [A1, A2]
     health.adopt([A, B], now=2.0)
     assert out(health, B) == []

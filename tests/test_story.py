@@ -101,6 +101,10 @@ def test_returned() -> None:
         story.returned(Returned("a.com", 80, "10.0.0.1:443", 10.875))
         == "returned a.com:80 endpoint 10.0.0.1:443 after 10.9 s"
     )
+    assert (
+        story.returned(Returned("a.com", 80, "10.0.0.1:443", 10.875, is_gone=True))
+        == "forgot a.com:80 endpoint 10.0.0.1:443, which is gone, 10.9 s after its ejection"
+    )
 
 
 def test_as_data() -> None:

@@ -5,7 +5,7 @@ does not end it, as it ends what a detector may have been wrong about: a person 
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_fallback.config.snapshot import TargetKey
@@ -48,6 +48,11 @@ class ByHand:
         before = self.spans.get((key, endpoint))
         self.spans[key, endpoint] = _Span(before.since if before else now, until, leaving)
         return new
+
+    def since(self) -> Iterator[tuple[tuple[TargetKey, Endpoint], float]]:
+        """Who is out, and since when; twice, if they are out by themselves and with their target."""
+        for (key, _), span in self.spans.items():
+            yield from (((key, endpoint), span.since) for endpoint in span.endpoints)
 
     def keep_only(self, keys: Collection[TargetKey]) -> None:
         """Forget all targets but these."""

@@ -22,13 +22,17 @@ class Ejected:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """An endpoint is back in rotation after `duration_s`."""
+    """An endpoint is back in rotation after `duration_s`, or it was out as long when it left its target.
+
+    `is_gone`: DNS or a reload has taken it, or its target, away.
+    """
 
     host: str
     port: int
     endpoint: str
     duration_s: float
     subset: str | None = None
+    is_gone: bool = False
 
 
 PER_TRY_TIMEOUT = "per-try-timeout"

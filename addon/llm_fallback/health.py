@@ -27,18 +27,22 @@ class Health:
     """
 
     def __init__(self) -> None:
+        self._targets: dict[TargetKey, Target] = {}
         self._detectors: dict[TargetKey, Detector] = {}
         self._hold_offs = HoldOffs()
         self._by_hand = ByHand()
         self._with_ejections: set[TargetKey] = set()
         """Few, however many detectors there are: only these have sweeps to do."""
 
-    def adopt(self, targets: Iterable[Target], *, now: float) -> None:
-        """Have a detector for each of the targets that asks for one, and for no other."""
+    def adopt(self, targets: Iterable[Target], *, now: float) -> list[Returned]:
+        """Have a detector for each of the targets that asks for one, and for no other.
+
+        Says which ejections that has ended: an endpoint is gone, or nothing ejects it any more.
+        """
+        out = self._out_since()
         before, self._detectors = self._detectors, {}
-        stay: set[TargetKey] = set()
-        for target in targets:
-            stay.add(target.key)
+        self._targets = {target.key: target for target in targets}
+        for target in self._targets.values():
             if target.outlier:
                 known = before.get(target.key)
                 if known is None:
@@ -48,7 +52,13 @@ class Health:
                     known.keep_only(target.endpoints)
                 self._detectors[target.key] = known
         self._with_ejections &= self._detectors.keys()
-        self._by_hand.keep_only(stay)
+        self._by_hand.keep_only(self._targets)
+        self._hold_offs.keep_only(self._has)
+        return [
+            _returned(key, endpoint, now - since, is_gone=not self._has(key, endpoint))
+            for (key, endpoint), since in out.items()
+            if not self._is_out(key, endpoint)
+        ]
 
     def is_ejected(self, target: Target, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation."""
@@ -95,7 +105,12 @@ class Health:
         )
 
     def hold_off(self, target: Target, endpoint: Endpoint, *, seconds: float, now: float) -> Ejected | None:
-        """Leave an endpoint alone that has asked for it; say so if that is new."""
+        """Leave an endpoint alone that has asked for it; say so if that is new.
+
+        What a request hears that is older than the configuration may be about nobody.
+        """
+        if not self._has(target.key, endpoint):
+            return None
         if not self._hold_offs.hold(target.key, endpoint, now=now, until=now + seconds):
             return None
         return Ejected(target.host, target.port, str(endpoint), ASKED, seconds, 1, target.subset)
@@ -138,7 +153,7 @@ class Health:
         for back in ended:
             durations[back.endpoint] = max(back.duration_s, durations.get(back.endpoint, 0.0))
         return [
-            Returned(target.host, target.port, str(each), duration_s, target.subset)
+            _returned(target.key, each, duration_s)
             for each, duration_s in durations.items()
             if not self.is_ejected(target, each)
         ]
@@ -148,7 +163,7 @@ class Health:
     ) -> list[Returned]:
         """End the ejections by hand, and no others."""
         return [
-            Returned(target.host, target.port, str(back.endpoint), back.duration_s, target.subset)
+            _returned(target.key, back.endpoint, back.duration_s)
             for _, back in self._by_hand.put_back(target.key, endpoint, endpoints, now=now)
             if not self.is_ejected(target, back.endpoint)
         ]
@@ -193,15 +208,25 @@ class Health:
             if detector.next_return is None:
                 self._with_ejections.discard(key)
         return [
-            ((key, back.endpoint), Returned(key[0], key[1], str(back.endpoint), back.duration_s, key[2]))
+            ((key, back.endpoint), _returned(key, back.endpoint, back.duration_s))
             for key, back in due
             if not self._is_out(key, back.endpoint)  # for the other reason
         ]
 
-    def keep_only(self, target: Target, endpoints: Sequence[Endpoint]) -> None:
-        """Forget the target's endpoints that are gone."""
+    def keep_only(self, target: Target, endpoints: Sequence[Endpoint], *, now: float) -> list[Returned]:
+        """Forget the target's endpoints that are gone; say which of them were out.
+
+        Not what a person has said of them: DNS may name them again.
+        """
+        out = self._out_since()
         if detector := self._detectors.get(target.key):
             detector.keep_only(endpoints)
+        self._hold_offs.keep_only(lambda key, endpoint: key != target.key or endpoint in endpoints)
+        return [
+            _returned(key, endpoint, now - since, is_gone=True)
+            for (key, endpoint), since in out.items()
+            if not self._is_out(key, endpoint)
+        ]
 
     @property
     def next_return(self) -> float | None:
@@ -210,9 +235,31 @@ class Health:
         returns += [self._hold_offs.next_return, self._by_hand.next_return]
         return min((moment for moment in returns if moment is not None), default=None)
 
+    def _has(self, key: TargetKey, endpoint: Endpoint) -> bool:
+        """Whether the configuration has the endpoint, or DNS may find it."""
+        target = self._targets.get(key)
+        return target is not None and (target.per_address or endpoint in target.endpoints)
+
+    def _out_since(self) -> dict[Place, float]:
+        """All that are out of rotation, and since when."""
+        found = [
+            *(((key, each), at) for key in self._with_ejections for each, at in self._detectors[key].since()),
+            *self._by_hand.since(),
+            *self._hold_offs.since(),
+        ]
+        out: dict[Place, float] = {}
+        for place, since in found:
+            out[place] = min(since, out.get(place, since))
+        return out
+
     def _is_out(self, key: TargetKey, endpoint: Endpoint) -> bool:
         if key in self._with_ejections and self._detectors[key].is_ejected(endpoint):
             return True
         if self._by_hand.spans and self._by_hand.holds(key, endpoint):
             return True
         return self._hold_offs.holds(key, endpoint)
+
+
+def _returned(key: TargetKey, endpoint: Endpoint, duration_s: float, *, is_gone: bool = False) -> Returned:
+    host, port, subset = key
+    return Returned(host, port, str(endpoint), duration_s, subset, is_gone)

@@ -16,7 +16,7 @@ nobody is ejected, however long that was.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -161,6 +161,10 @@ class Detector:
     def is_ejected(self, endpoint: Endpoint) -> bool:
         """Whether the endpoint is out of rotation, as of the last `advance`."""
         return endpoint in self._ejected
+
+    def since(self) -> Iterator[tuple[Endpoint, float]]:
+        """Who is ejected, and since when."""
+        return ((endpoint, self._health[endpoint].ejected_at or 0.0) for endpoint in self._ejected)
 
     def returns_at(self, endpoint: Endpoint) -> float | None:
         """When the endpoint comes back; None if it is in rotation."""

@@ -142,8 +142,11 @@ def ejected(event: Ejected) -> str:
 
 
 def returned(event: Returned) -> str:
-    """Which endpoint is back in rotation."""
-    return f"returned {event.host}:{event.port} endpoint {event.endpoint} after {event.duration_s:.1f} s"
+    """Which endpoint is back in rotation, or is not there any more."""
+    endpoint = f"{event.host}:{event.port} endpoint {event.endpoint}"
+    if event.is_gone:
+        return f"forgot {endpoint}, which is gone, {event.duration_s:.1f} s after its ejection"
+    return f"returned {endpoint} after {event.duration_s:.1f} s"
 
 
 def acted(event: Acted) -> str:

@@ -54,6 +54,7 @@ def test_a_target_without_detection_can_be_held() -> None:
     """Nobody else would take it out."""
     plain = target("p.com")
     health = Health()
+    health.adopt([plain], now=0.0)
     event = health.hold_off(plain, plain.endpoints[0], seconds=5.0, now=1.0)
 
     assert event

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llm_fallback.config.snapshot import Target
+from llm_fallback.events import Event, Returned
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.engine import Engine
 from tests.upstream.exchanging import snapshot
@@ -38,18 +39,22 @@ async def reload(engine: Engine) -> None:
 def test_who_is_gone_is_forgotten(
     before: Target, change: Callable[[Engine], Coroutine[Any, Any, None]]
 ) -> None:
-    """Who stays is still on probation."""
+    """Who stays is still on probation; of who was out, it is told."""
+
+    events: list[Event] = []
 
     async def main() -> list[bool]:
         engine = Engine(
-            clock=lambda: 0.0, wall_clock=lambda: 0.0, rng=random.Random(0), on_event=lambda _: None
+            clock=lambda: 0.0, wall_clock=lambda: 0.0, rng=random.Random(0), on_event=events.append
         )
         engine.adopt(snapshot((before,), ()))
         for endpoint in (HERE, GONE):
             engine.readmission.returned((before.key, endpoint), now=0.0)
+            engine.health.hold_off(before, endpoint, seconds=300.0, now=0.0)
         await change(engine)
         known = [bool(engine.readmission.begin((before.key, endpoint))) for endpoint in (HERE, GONE)]
         engine.close()
         return known
 
     assert asyncio.run(main()) == [True, False]
+    assert events == [Returned("a.com", 80, "10.0.0.9:80", 0.0, is_gone=True)]

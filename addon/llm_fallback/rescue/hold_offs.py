@@ -1,5 +1,7 @@
 """Endpoints that have asked not to be asked for a while (`Retry-After`). Pure."""
 
+from collections.abc import Callable, Iterator
+
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.outlier import Endpoint, Return
 
@@ -26,6 +28,14 @@ class HoldOffs:
         """When it may be asked again."""
         known = self._until.get((key, endpoint))
         return known[1] if known else None
+
+    def since(self) -> Iterator[tuple[tuple[TargetKey, Endpoint], float]]:
+        """Who is left alone, and since when."""
+        return ((place, since) for place, (since, _) in self._until.items())
+
+    def keep_only(self, stays: Callable[[TargetKey, Endpoint], bool]) -> None:
+        """Forget those that are gone: what has their address later has asked for nothing."""
+        self._until = {place: times for place, times in self._until.items() if stays(*place)}
 
     def advance(self, now: float) -> list[tuple[TargetKey, Return]]:
         """Say whose time is over."""

@@ -26,9 +26,16 @@ class EjectionLog:
     def __init__(self) -> None:
         self._last: dict[_Endpoint, tuple[int, float | None]] = {}
 
-    def entry(self, event: Ejected | Returned, *, at_s: float) -> dict[str, Any]:
-        """The event's line; `at_s` is in seconds since 1970."""
+    def entry(self, event: Ejected | Returned, *, at_s: float) -> dict[str, Any] | None:
+        """The event's line; `at_s` is in seconds since 1970.
+
+        None for an endpoint that is gone: Envoy writes nothing of it, and counts one that has its address
+        later from the beginning.
+        """
         cluster = f"outbound|{event.port}|{event.subset or ''}|{event.host}"
+        if isinstance(event, Returned) and event.is_gone:
+            self._last.pop((cluster, event.endpoint), None)
+            return None
         count, last_at = self._last.pop((cluster, event.endpoint), (0, None))
         is_ejection = isinstance(event, Ejected)
         count += is_ejection

@@ -53,8 +53,8 @@ class Reporters:
                 if self._otel:
                     self._otel.take(event)
             case Ejected() | Returned():
-                if self._ejections:
-                    self._ejections.add(self._ejection_log.entry(event, at_s=self._wall_clock()))
+                if self._ejections and (entry := self._ejection_log.entry(event, at_s=self._wall_clock())):
+                    self._ejections.add(entry)
             case Acted():
                 pass
             case _:

@@ -55,7 +55,8 @@ class Engine:
         targets = snapshot.targets()
         self.client.prepare(targets)
         self.discovery.adopt(targets)
-        self.health.adopt(targets, now=self.clock())
+        for ended in self.health.adopt(targets, now=self.clock()):
+            self.on_event(ended)
         self.readmission.adopt(targets)
         stay = {target.key: target.balancing for target in targets}
         self._balancers = {k: known for k, known in self._balancers.items() if stay.get(k) == known[0]}
@@ -65,7 +66,8 @@ class Engine:
 
     def _found(self, target: Target, endpoints: tuple[Endpoint, ...]) -> None:
         """DNS has new addresses for a target: nothing is kept of those that are gone."""
-        self.health.keep_only(target, endpoints)
+        for ended in self.health.keep_only(target, endpoints, now=self.clock()):
+            self.on_event(ended)
         self.readmission.keep_only(target, endpoints)
         self.client.keep_only(target, endpoints)
         self._warm_up(target, endpoints)
