@@ -134,6 +134,8 @@ def _is_ours(file: Path) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # signal 0 is Ctrl-C there: a file that was left behind is better than a proxy that ends
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
