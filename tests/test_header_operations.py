@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_fallback.config.routes import NO_OPERATIONS, HeaderOperations
-from llm_fallback.header_operations import Fields, apply, authority, in_order, overwrite, unsupported_variable
+from llm_fallback.header_operations import Fields, apply, authority, in_order, overwrite
 
 ABC: Fields = (("A", "1"), ("B", "2"), ("a", "3"), ("C", "4"))
 
@@ -91,23 +91,6 @@ def test_in_order(*, is_weighted: bool, expected: Fields) -> None:
 )
 def test_authority(operations: HeaderOperations, expected: str | None) -> None:
     assert authority(operations) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("", None),
-        ("plain", None),
-        ("100%%", None),
-        ("%%REQ(a)%%", None),
-        ("a %REQ(:path)% b", "%REQ(:path)%"),
-        ("%%%START_TIME%", "%START_TIME%"),
-        ("100%", "%"),
-        ("50% of it", "% of it"),
-    ],
-)
-def test_unsupported_variable(value: str, expected: str | None) -> None:
-    assert unsupported_variable(value) == expected
 
 
 names = st.sampled_from(["a", "A", "b", "C", "host"])

@@ -1,6 +1,5 @@
 """What a rule does to headers, in Envoy's order. Pure."""
 
-import re
 from collections.abc import Iterable
 
 from llm_fallback.config.routes import HeaderOperations
@@ -8,7 +7,6 @@ from llm_fallback.config.routes import HeaderOperations
 type Fields = tuple[tuple[str, str], ...]
 
 _AUTHORITY = frozenset({":authority", "host"})
-_VARIABLE = re.compile(r"%%|(%[^%]*%?)")
 
 
 def apply(operations: HeaderOperations, headers: Fields) -> Fields:
@@ -55,14 +53,6 @@ def authority(operations: HeaderOperations) -> str | None:
         if name.lower() in _AUTHORITY and value:
             return str(value)  # an address is no secret, even if it came from a variable
     return None
-
-
-def unsupported_variable(value: str) -> str | None:
-    """The first of Envoy's `%...%` variables in a value, which are not filled in here; None if there is none.
-
-    `%%` stands for a percent sign. A percent sign on its own is an error in Envoy, and is returned too.
-    """
-    return next((found[1] for found in _VARIABLE.finditer(value) if found[1]), None)
 
 
 def _written(fields: Fields) -> Fields:

@@ -25,7 +25,7 @@ def test_who_was_never_away_is_admitted() -> None:
     """Any number of times."""
     known = Readmission()
 
-    assert (known.begin(PLACE), admits(known), known.under_way) == (None, True, 0)
+    assert (known.begin(PLACE), admits(known)) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_trial_belongs_to_its_return() -> None:
     assert new
     old.end(succeeded=True)
 
-    assert (admits(known), known.under_way) == (False, 1)
+    assert (admits(known), new.is_under_way) == (False, True)
 
 
 def test_requests_beside_a_trial_are_none() -> None:

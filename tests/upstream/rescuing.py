@@ -92,9 +92,5 @@ def is_clean(story: Story, *, but: int = 0) -> bool:
     """Whether nothing is left of the requests: no response that is open, but some, no budget, no trial."""
     world = story.world
     still_open = sum(not response.is_released for response in world.responses)
-    return (still_open, world.budget.requests, world.budget.attempts, world.readmission.under_way) == (
-        but,
-        0,
-        0,
-        0,
-    )
+    trials = sum(trial.is_under_way for trial in world.readmission._trials.values())
+    return (still_open, world.budget.requests, world.budget.attempts, trials) == (but, 0, 0, 0)

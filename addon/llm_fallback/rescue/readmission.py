@@ -77,8 +77,3 @@ class Readmission:
             return None
         back.is_under_way = True
         return back
-
-    @property
-    def under_way(self) -> int:
-        """How many trials have not ended."""
-        return sum(trial.is_under_way for trial in self._trials.values())
