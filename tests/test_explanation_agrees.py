@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from llm_fallback.config.destination import Destination
-from llm_fallback.config.rescue import AllEjected, Link, RescuePolicy
+from llm_fallback.config.rescue import Link
 from llm_fallback.config.routes import (
     Action,
     Cors,
@@ -32,9 +32,11 @@ from llm_fallback.explanation.model import Destination as Told
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.redaction import redact_query
+from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.upstream.answers import Head
 from llm_fallback.upstream.exchange import Exchange
 from llm_fallback.upstream.shared import Shared
+from tests.support.policies import compiled
 from tests.upstream import virtual_time
 from tests.upstream.world import EJECTS, Lowest, Reply, World, target
 
@@ -102,10 +104,8 @@ faults = st.sampled_from([None, None, Fault(50, 1, 50, 503)]) | st.builds(
     Fault, st.sampled_from([0, 50, 100]), st.just(1), st.sampled_from([0, 50, 100]), st.just(503)
 )
 policies = st.builds(
-    RescuePolicy,
-    st.just("p"),
-    st.just("f:9 LLMFallbackPolicy/p"),
-    st.just(frozenset[str]()),
+    compiled,
+    source=st.just("f:9 LLMFallbackPolicy/p"),
     chain=st.lists(st.builds(Link, places), max_size=2).map(tuple),
     deadline_s=st.sampled_from([2.0, 600.0]),
     all_ejected=st.sampled_from(AllEjected),

@@ -17,9 +17,10 @@ from llm_fallback.config.snapshot import (
     Tls,
 )
 from tests.explained import TO_A, asking, only, snapshot, target, to, told
+from tests.support.policies import compiled
 
 COUNTED = ("x-envoy-attempt-count", "1")
-POLICY = RescuePolicy("p", "f:9 LLMFallbackPolicy/p", frozenset(), limits=Limits(response_headers_s=20.0))
+POLICY = compiled(source="f:9 LLMFallbackPolicy/p", limits=Limits(20.0, 180.0, 120.0))
 
 
 @pytest.mark.parametrize(

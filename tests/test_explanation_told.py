@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from llm_fallback.config.destination import Destination
-from llm_fallback.config.rescue import AllEjected, Budget, Hedging, Hold, Limits, Link, RescuePolicy
+from llm_fallback.config.rescue import Budget, Hedging, Limits, Link, RescuePolicy
 from llm_fallback.config.routes import (
     Action,
     Cors,
@@ -41,15 +41,20 @@ from llm_fallback.config.snapshot import (
 from llm_fallback.explanation import Explanation, as_data, as_text, explain
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.outlier import Endpoint, OutlierPolicy
+from llm_fallback.resources.llmfallbackpolicy import AllEjected, Hold
+from tests.support.policies import compiled
 
 A, B, C = (RouteDestination(Destination(f"{name}.com")) for name in "abc")
-POLICY = RescuePolicy(
-    "p", "f:9 LLMFallbackPolicy/p", frozenset({"5xx"}), frozenset({429}), chain=(Link(C.destination),)
+POLICY = compiled(
+    source="f:9 LLMFallbackPolicy/p",
+    failures=frozenset({"5xx"}),
+    codes=frozenset({429}),
+    chain=(Link(C.destination),),
 )
-EVERYTHING = RescuePolicy(
-    "p",
-    "f:9 LLMFallbackPolicy/p",
-    frozenset({"5xx"}),
+EVERYTHING = compiled(
+    source="f:9 LLMFallbackPolicy/p",
+    failures=frozenset({"5xx"}),
+    codes=frozenset(),
     attempts=1,
     deadline_s=60,
     backoff_s=0.5,

@@ -1,7 +1,8 @@
 """Which rules have which policy, and what of it."""
 
 from llm_fallback.config.destination import Destination
-from llm_fallback.config.rescue import AllEjected, Budget, Hedging, Hold, Limits, Link
+from llm_fallback.config.rescue import Budget, Hedging, Limits, Link
+from llm_fallback.resources.llmfallbackpolicy import AllEjected, Hold
 from tests.config.compiled import snapshot_of
 from tests.config.conftest import Load
 from tests.config.written import entry, llm_route, policy, provider, to, virtual_service

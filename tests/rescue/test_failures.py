@@ -11,11 +11,12 @@ from llm_fallback.config.rescue import Link, RescuePolicy
 from llm_fallback.rescue.failures import covers_failure, covers_status, ignored_verdicts, in_order
 from llm_fallback.rescue.gate import Verdict
 from llm_fallback.retry import Failure
+from tests.support.policies import compiled
 
 
 def policy(*words: str, codes: tuple[int, ...] = ()) -> RescuePolicy:
     """A policy for these failures."""
-    return RescuePolicy("p", "", frozenset(words), frozenset(codes))
+    return compiled(failures=frozenset(words), codes=frozenset(codes))
 
 
 CONNECTING = {

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_fallback.config.rescue import Hold
 from llm_fallback.rescue import gate as gates
 from llm_fallback.rescue.gate import AnswerGate, Verdict
+from llm_fallback.resources.llmfallbackpolicy import Hold
 
 SSE, JSON = "text/event-stream; charset=utf-8", "application/json"
 FIRST, WHOLE = Hold.FIRST_CONTENT, Hold.WHOLE_ANSWER

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llm_fallback.config.compile.rescue import rescue_policy
+from llm_fallback.config.rescue import RescuePolicy
+from llm_fallback.resources.llmfallbackpolicy import LLMFallbackPolicySpec
 from tests.support.mesh import Host
 
 type Document = dict[str, Any]
@@ -20,6 +24,12 @@ def policy(*services: str, name: str = "rescue", kind: str = "VirtualService", *
         "metadata": metadata,
         "spec": {"targetRefs": targets, **spec},
     }
+
+
+def compiled(name: str = "p", source: str = "p.yaml:1", **changes: Any) -> RescuePolicy:
+    """A policy as it runs: a short one with this in place of its defaults."""
+    written = LLMFallbackPolicySpec.model_validate({"targetRefs": [{"kind": "VirtualService", "name": "vs"}]})
+    return replace(rescue_policy(written, name=name, source=source), **changes)
 
 
 def with_connect_timeout(document: Document, milliseconds: int) -> Document:

@@ -11,6 +11,7 @@ from llm_fallback.events import Rescued
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.client import BodyBroken
+from tests.support.policies import compiled
 from tests.upstream.exchanging import POST, Story, play, rule, to
 from tests.upstream.world import EJECTS, Reply, target
 
@@ -62,7 +63,7 @@ def policy(**more: Any) -> RescuePolicy:
     """A policy that rescues everything; `chain` are hosts."""
     more["chain"] = tuple(Link(Destination(host)) for host in more.get("chain", ()))
     given: dict[str, Any] = {"failures": ALL, "codes": frozenset({429}), "limits": LIMITS} | more
-    return RescuePolicy("p", "p.yaml:1", **given)
+    return compiled(**given)
 
 
 def rescuing(given: RescuePolicy | None = None, *, fallback: str = "b.com", **more: Any) -> Route:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from llm_fallback.config.rescue import Hedging, RescuePolicy
+from llm_fallback.config.rescue import Hedging
 from llm_fallback.events import Ejected
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.overrides import Fault, FaultKind, Place, fault_of
 from llm_fallback.upstream.answers import End
 from llm_fallback.upstream.attempts import Answered, Attempts, Limits
+from tests.support.policies import compiled
 from tests.upstream.attempting import ALONE, CHAT, Result, outcome, retries
 from tests.upstream.exchanging import POST, Story, request, rule, to
 from tests.upstream.exchanging import play as exchanges
@@ -101,7 +102,7 @@ def test_outlier_detection_and_the_fallback_see_it(data: dict[str, Any]) -> None
 @pytest.mark.parametrize("data", [*KINDS, {"kind": "cut"}], ids=lambda data: data["kind"])
 def test_a_rescue_goes_on(data: dict[str, Any]) -> None:
     """The client gets the answer of the next target."""
-    story = play(data, GOOD[False], rescue=RescuePolicy("rescue", "policy.yaml:1", ALL))
+    story = play(data, GOOD[False], rescue=compiled("rescue", "policy.yaml:1", failures=ALL))
 
     assert story.statuses == [200]
     assert story.places == ["b.com"]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from llm_fallback.config.rescue import AllEjected, Limits, RescuePolicy
+from llm_fallback.config.rescue import Limits, RescuePolicy
 from llm_fallback.config.routes import Retries
+from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.answers import End
 from llm_fallback.upstream.client import BodyBroken

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_fallback.config.rescue import Hedging, Hold, RescuePolicy
+from llm_fallback.config.rescue import Hedging, RescuePolicy
 from llm_fallback.outlier import Outcome
+from llm_fallback.resources.llmfallbackpolicy import Hold
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.client import BodyBroken
 from llm_fallback.upstream.exchange import Exchange

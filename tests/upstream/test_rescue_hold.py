@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from llm_fallback.config.rescue import Hold
 from llm_fallback.messages import OriginalRequest
+from llm_fallback.resources.llmfallbackpolicy import Hold
 from llm_fallback.upstream.answers import End
 from llm_fallback.upstream.client import BodyBroken
 from tests.upstream.exchanging import POST, request

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from llm_fallback import local_replies
 from llm_fallback.config.destination import Destination
-from llm_fallback.config.rescue import AllEjected, RescuePolicy
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import RouteDestination
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.explanation import model, redacted
@@ -13,6 +13,7 @@ from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, p
 from llm_fallback.explanation.sending import sent
 from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.rescue.retries import retries_at
+from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.retry import try_timeout_s
 from llm_fallback.rewriting import Plan, rewrite
 from llm_fallback.routing import Matched, Routed, choose_destination, find_target

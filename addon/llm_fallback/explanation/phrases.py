@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from llm_fallback.config.rescue import Hold, RescuePolicy
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import DEFAULT_RETRIES, Fault, HeaderOperations, Retries
 from llm_fallback.config.snapshot import (
     IDLE_TIMEOUT_S,
@@ -15,6 +15,7 @@ from llm_fallback.config.snapshot import (
 )
 from llm_fallback.explanation import model
 from llm_fallback.outlier import OutlierPolicy, Reason
+from llm_fallback.resources.llmfallbackpolicy import Hold
 
 _FAILURES = {
     Reason.CONSECUTIVE_5XX: "consecutive 5xx",

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from llm_fallback import completions
 from llm_fallback.completions import Said
-from llm_fallback.config.rescue import Hold
+from llm_fallback.resources.llmfallbackpolicy import Hold
 from llm_fallback.sse import ServerSentEvent, SseParser
 
 MAX_HELD_BYTES = 16 * 1024 * 1024

@@ -139,7 +139,7 @@ class Ejection(Model):
 
 
 class Hold(StrEnum):
-    """Until when the client gets nothing."""
+    """Until when the client gets nothing, so that the answer can still become another's."""
 
     FIRST_CONTENT = "FirstContent"
     WHOLE_ANSWER = "WholeAnswer"

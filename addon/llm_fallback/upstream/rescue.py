@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from llm_fallback import local_replies
-from llm_fallback.config.rescue import AllEjected, RescuePolicy
+from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.outlier import Endpoint
+from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.upstream.attempts import Limits
 from llm_fallback.upstream.circuit_breakers import Resource
 from llm_fallback.upstream.legs import Candidate, Committed, Leg, Lost

@@ -4,10 +4,9 @@ from typing import Any
 
 from llm_fallback.config.collection import Collection
 from llm_fallback.config.destination import Destination
-from llm_fallback.config.rescue import AllEjected, Budget, Hedging, Hold, Limits, Link, RescuePolicy
+from llm_fallback.config.rescue import Budget, Hedging, Limits, Link, RescuePolicy
 from llm_fallback.config.validate import Written
-from llm_fallback.resources import LLMFallbackPolicy
-from llm_fallback.resources.llmfallbackpolicy import ChainLink, TargetKind
+from llm_fallback.resources.llmfallbackpolicy import ChainLink, LLMFallbackPolicySpec, TargetKind
 
 type _Place = tuple[TargetKind, str, str, str | None]
 """Kind, namespace, name, and the rule's name."""
@@ -19,10 +18,10 @@ class Policies:
     def __init__(self, collection: Collection) -> None:
         self._of: dict[_Place, RescuePolicy] = {}
         for written in collection.policies:
-            policy = _policy(written)
-            namespace = written.resource.metadata.namespace
+            metadata = written.resource.metadata
+            policy = rescue_policy(written.resource.spec, name=metadata.name, source=written.place)
             for ref in written.resource.spec.target_refs:
-                self._of.setdefault((ref.kind, namespace, ref.name, ref.section_name), policy)
+                self._of.setdefault((ref.kind, metadata.namespace, ref.name, ref.section_name), policy)
         self._providers = collection.provider_of
 
     def of_rule(self, kind: TargetKind, written: Written[Any], rule: str) -> RescuePolicy | None:
@@ -40,13 +39,13 @@ class Policies:
         return self._of.get((kind, metadata.namespace, metadata.name, rule))
 
 
-def _policy(written: Written[LLMFallbackPolicy]) -> RescuePolicy:
-    spec = written.resource.spec
+def rescue_policy(spec: LLMFallbackPolicySpec, *, name: str, source: str) -> RescuePolicy:
+    """What a policy says, as it runs; `source` is where it is written."""
     words = spec.rescue.failures
     slower = spec.rescue.unless_slower_than
     return RescuePolicy(
-        name=written.resource.metadata.name,
-        source=written.place,
+        name=name,
+        source=source,
         failures=frozenset(word for word in words if not word.isdigit()),
         codes=frozenset(int(word) for word in words if word.isdigit()),
         attempts=spec.rescue.attempts,
@@ -60,10 +59,10 @@ def _policy(written: Written[LLMFallbackPolicy]) -> RescuePolicy:
         max_retry_after_s=spec.rate_limit.max_retry_after / 1000,
         probation=spec.ejection.probation,
         slow_start_s=spec.ejection.slow_start / 1000,
-        hold=Hold(spec.hold.value),
+        hold=spec.hold,
         hedging=Hedging(spec.hedging.delay / 1000) if spec.hedging else None,
         budget=Budget(spec.budget.percent, spec.budget.minimum),
-        all_ejected=AllEjected(spec.all_ejected.value),
+        all_ejected=spec.all_ejected,
         max_request_bytes=spec.max_request_bytes,
         header_prefix=spec.headers.prefix or None,
     )
