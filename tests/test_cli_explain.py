@@ -181,16 +181,23 @@ def test_questions(capsys: pytest.CaptureFixture[str], arguments: list[str], exp
         pytest.param([*TO_A, "--workload", "app"], "--workload: 'app' is not a list of labels", id="labels"),
         pytest.param(
             [*TO_A, "--eject", "a.con"],
-            "--eject: no LLMProvider or ServiceEntry describes a.con; did you mean a.com?",
+            "--eject: no target a.con (did you mean a.com:80?); there are b.com:80, a.com:80",
             id="unknown-host",
         ),
         pytest.param(
             [*TO_A, "--eject", "a.com:81"],
-            "--eject: a.com:81 is none of the targets of a.com: a.com:80",
+            "--eject: no target a.com:81 (did you mean a.com:80?)",
             id="unknown-port",
         ),
-        pytest.param([*TO_A, "--eject", "a.com/v1"], "--eject: a.com/v1 is none of", id="unknown-subset"),
-        pytest.param([*TO_A, "--eject", ":80"], "--eject: ':80' is not HOST[:PORT][/SUBSET]", id="no-host"),
+        pytest.param([*TO_A, "--eject", "a.com/v1"], "--eject: no target a.com/v1 (", id="unknown-subset"),
+        pytest.param(
+            [*TO_A, "--eject", ":80"], "--eject: ':80' is no place; write HOST[:PORT]", id="no-host"
+        ),
+        pytest.param(
+            [*TO_A, "--eject", "a.com@10.0.0.1:443"],
+            "--eject: 'a.com@10.0.0.1:443' is an endpoint; write its target, HOST[:PORT][/SUBSET]",
+            id="endpoint",
+        ),
     ],
 )
 def test_bad_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:

@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +15,8 @@ from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.explanation import as_data, as_text, explain
 from llm_fallback.messages import Headers, OriginalRequest
+from llm_fallback.overrides import BadActionError
+from llm_fallback.overrides.places import place_of_targets
 from llm_fallback.paths import normalised
 
 _DESCRIPTION = """\
@@ -30,7 +30,6 @@ docs/explain.md explains the JSON of -o json. Exit status: 0 if there is an answ
 errors, 2 for bad usage."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PLACE = re.compile(r"(?P<host>\[[^]/]*\]|[^:/]+)(?::(?P<port>\d+))?(?:/(?P<subset>.+))?")
 _MAX_WIDTH = 120
 
 
@@ -151,23 +150,9 @@ def _body(written: str) -> bytes:
         raise _BadUsage(f"--body: {written[1:]} cannot be read ({error.strerror})") from None
 
 
-def _targets(snapshot: Snapshot, place: str) -> list[TargetKey]:
+def _targets(snapshot: Snapshot, written: str) -> list[TargetKey]:
     """The targets that `HOST[:PORT][/SUBSET]` means."""
-    parts = _PLACE.fullmatch(place)
-    if parts is None:
-        raise _BadUsage(f"--eject: {place!r} is not HOST[:PORT][/SUBSET]")
-    host, port, subset = parts["host"].lower(), parts["port"], parts["subset"]
-    service = snapshot.services.get(host)
-    if service is None:
-        near = get_close_matches(host, snapshot.services, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise _BadUsage(f"--eject: no LLMProvider or ServiceEntry describes {host}{hint}")
-    found = [
-        target.key
-        for target in service.targets.values()
-        if port in (None, str(target.port)) and subset in (None, target.subset)
-    ]
-    if not found:
-        known = ", ".join(map(str, service.targets.values()))
-        raise _BadUsage(f"--eject: {place} is none of the targets of {host}: {known}")
-    return found
+    try:
+        return [target.key for target in place_of_targets(written).targets(snapshot)]
+    except BadActionError as problem:
+        raise _BadUsage(f"--eject: {problem}") from None

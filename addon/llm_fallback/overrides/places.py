@@ -74,11 +74,17 @@ class Place:
         return f"{self.host}{port}{subset}{endpoint}"
 
 
-def single_target(written: str, snapshot: Snapshot) -> Target:
-    """The one target that `HOST[:PORT][/SUBSET]` means; raises BadActionError for none and for several."""
+def place_of_targets(written: str) -> Place:
+    """The place that is `HOST[:PORT][/SUBSET]`; raises BadActionError."""
     place = Place.parse(written)
     if place.endpoint:
         raise BadActionError(f"{written!r} is an endpoint; write its target, HOST[:PORT][/SUBSET]")
+    return place
+
+
+def single_target(written: str, snapshot: Snapshot) -> Target:
+    """The one target that `HOST[:PORT][/SUBSET]` means; raises BadActionError for none and for several."""
+    place = place_of_targets(written)
     found = place.targets(snapshot)
     exact = [target for target in found if str(target) == str(place)]
     if len(found) > 1 and not exact:
