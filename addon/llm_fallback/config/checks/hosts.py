@@ -10,6 +10,7 @@ from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
 from llm_fallback.resources.llmfallbackpolicy import ChainLink
+from llm_fallback.resources.names import patterns_around
 from llm_fallback.resources.virtualservice import Destination
 
 _NO_HOST = "no LLMProvider or ServiceEntry has this host"
@@ -66,14 +67,14 @@ def ruled_hosts_are_meant(configuration: Configuration) -> Iterator[Finding]:
 
 def policies_have_a_host(configuration: Configuration) -> Iterator[Finding]:
     """A DestinationRule acts on a host that something describes; a wildcard, on one host at least."""
-    suffixes: set[str] | None = None
+    patterns: set[str] | None = None
     for written in configuration.collection.destination_rules:
         host = written.resource.spec.host
         if configuration.is_known(host):
             continue
         if host.startswith("*"):
-            suffixes = _suffixes(configuration) if suffixes is None else suffixes
-            if host in suffixes:
+            patterns = _patterns(configuration) if patterns is None else patterns
+            if host in patterns:
                 continue
         yield written.finding(
             ("spec", "host"),
@@ -140,13 +141,10 @@ def _destinations(service: VirtualService) -> Iterator[tuple[Path, Destination, 
             yield (*here, "mirrors", j, "destination"), mirror.destination, _NO_COPIES
 
 
-def _suffixes(configuration: Configuration) -> set[str]:
-    """Every wildcard under which there is a host."""
-    found = {"*"}
-    for host in (*configuration.services, *configuration.collection.broken_hosts):
-        labels = host.split(".")
-        found.update("*." + ".".join(labels[start:]) for start in range(1, len(labels)))
-    return found
+def _patterns(configuration: Configuration) -> set[str]:
+    """Every wildcard under which there is a host, and the one for all."""
+    hosts = (*configuration.services, *configuration.collection.broken_hosts)
+    return {"*", *(pattern for host in hosts for pattern in patterns_around(host))}
 
 
 def _it_has(ports: set[int]) -> str:

@@ -10,6 +10,7 @@ from llm_fallback.config.snapshot import LARGEST_TABLE
 from llm_fallback.resources.destinationrule import TrafficPolicy
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
 from llm_fallback.resources.loadbalancer import ConsistentHash
+from llm_fallback.resources.names import patterns_around
 
 _BLOCKS = {
     "connection_pool": "connectionPool",
@@ -57,10 +58,8 @@ def rules_of_providers_count(configuration: Configuration) -> Iterator[Finding]:
     }
     under: dict[str, str] = {}
     for host in plain:
-        labels = host.split(".")
-        for start in range(1, len(labels)):
-            under.setdefault("*." + ".".join(labels[start:]), host)
-        under.setdefault("*", host)
+        for pattern in patterns_around(host):
+            under.setdefault(pattern, host)
     for written in configuration.collection.destination_rules:
         host = written.resource.spec.host
         provider = plain.get(under.get(host, host))

@@ -20,6 +20,7 @@ from llm_fallback.resources.destinationrule import (
     TrafficPolicy,
 )
 from llm_fallback.resources.loadbalancer import LoadBalancerSettings
+from llm_fallback.resources.names import patterns_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,7 @@ class Rules:
         return rule if rule.policy else replace(rule, policy=_GENERATED_POLICY)
 
     def _wildcard(self, host: str) -> HostRule | None:
-        labels = host.split(".")
-        suffixes = [*("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*"]
-        return next((self._rules[suffix] for suffix in suffixes if suffix in self._rules), None)
+        return next((self._rules[name] for name in patterns_around(host) if name in self._rules), None)
 
 
 def _names(spec: DestinationRuleSpec, workload: dict[str, str] | None) -> bool:

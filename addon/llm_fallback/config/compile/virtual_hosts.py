@@ -24,6 +24,7 @@ from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
 from llm_fallback.resources.llmfallbackpolicy import TargetKind
 from llm_fallback.resources.llmroute import BackendRef
+from llm_fallback.resources.names import patterns_around
 from llm_fallback.resources.virtualservice import HTTPRoute
 
 type Labels = Mapping[str, str]
@@ -141,9 +142,8 @@ def _with_policy(rules: VirtualHost, policy: RescuePolicy | None) -> VirtualHost
 
 def _wildcard_rules(host: str, wildcards: Mapping[str, VirtualHost]) -> VirtualHost | None:
     """The rules of the longest wildcard that a host falls under."""
-    fitting = (suffix for suffix in wildcards if host.endswith(suffix) and host != suffix)
-    longest = max(fitting, key=len, default=None)
-    return None if longest is None else wildcards[longest]
+    suffixes = (pattern.removeprefix("*") for pattern in patterns_around(host))
+    return next((wildcards[suffix] for suffix in suffixes if suffix in wildcards), None)
 
 
 def _backends(refs: list[BackendRef]) -> tuple[RouteDestination, ...]:
