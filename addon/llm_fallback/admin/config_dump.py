@@ -31,7 +31,6 @@ _TYPE = "type.llmfallback.io"
 def config_dump(known: Configuration, snapshot: Snapshot) -> dict[str, Any]:
     """The rules and the targets in force."""
     loaded = {} if known.loaded_at is None else {"last_updated": _time(known.loaded_at)}
-    hosts = [*snapshot.virtual_hosts.items(), *((f"*{name}", h) for name, h in snapshot.wildcards.items())]
     return {
         "configs": [
             {
@@ -39,7 +38,7 @@ def config_dump(known: Configuration, snapshot: Snapshot) -> dict[str, Any]:
                 **loaded,
                 "virtual_hosts": [
                     {"name": host.name, "domains": [domain], "routes": _plain(host.routes)}
-                    for domain, host in hosts
+                    for domain, host in snapshot.host_patterns.items()
                 ],
             },
             {

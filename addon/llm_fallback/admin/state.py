@@ -8,7 +8,7 @@ from typing import Any
 from llm_fallback import story
 from llm_fallback.admin.shown import Shown
 from llm_fallback.config.in_force import Configuration
-from llm_fallback.config.snapshot import Snapshot, name_of
+from llm_fallback.config.snapshot import name_of
 from llm_fallback.health import ASKED
 from llm_fallback.history import STEP_S, Decision, Entry, History, Series
 from llm_fallback.status import EndpointStatus, TargetStatus, cluster_name
@@ -24,7 +24,7 @@ def state(shown: Shown) -> dict[str, Any]:
         "started_at": shown.started_at,
         "proxy": list(shown.proxy()),
         "configuration": configuration(shown.configuration()),
-        "hosts": _hosts(shown.snapshot()),
+        "hosts": list(shown.snapshot().host_patterns),
         "targets": _targets(shown.status(), shown.history, shown.clock()),
         "pins": [{"host": host, "target": name_of(key)} for host, key in overrides.pins.items()],
         "faults": [{"id": each.id, "place": str(each.place), "text": str(each)} for each in overrides.faults],
@@ -65,10 +65,6 @@ def decision(handled: Decision) -> dict[str, Any]:
 def entry(told: Entry) -> dict[str, Any]:
     """One line of the timeline."""
     return told._asdict()
-
-
-def _hosts(snapshot: Snapshot) -> list[str]:
-    return [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
 
 
 def _targets(statuses: Iterable[TargetStatus], history: History, now: float) -> list[dict[str, Any]]:

@@ -226,6 +226,11 @@ class Snapshot:
         return self.wildcards.get("")
 
     @property
+    def host_patterns(self) -> dict[str, VirtualHost]:
+        """The rules of all managed hosts, by host or wildcard as rules name them."""
+        return {**self.virtual_hosts, **{f"*{suffix}": host for suffix, host in self.wildcards.items()}}
+
+    @property
     def is_empty(self) -> bool:
         """Whether no host is managed."""
         return not (self.virtual_hosts or self.wildcards)

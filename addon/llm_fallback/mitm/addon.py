@@ -248,8 +248,7 @@ class LLMFallback:
         self._metrics.adopt(targets)
         self._history.adopt(map(str, targets))
         self._snapshot = snapshot
-        hosts = [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
-        told = f"managing {story.some_of(hosts)}"
+        told = f"managing {story.some_of(snapshot.host_patterns)}"
         self._history.note(Kind.RELOAD, told, self._engine.wall_clock())
         logger.info(told)
 

@@ -14,7 +14,6 @@ from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.explanation import as_text, explain
 from llm_fallback.mitm import attempts, captured
 from llm_fallback.overrides import BadActionError, FaultKind
-from llm_fallback.overrides.places import managed_hosts
 from llm_fallback.overrides.words import OPTIONS, fault_file, fault_words, seconds
 from llm_fallback.upstream.actions import ALL, Actions
 from llm_fallback.upstream.engine import Engine
@@ -169,7 +168,7 @@ class Commands:
     @command.command("llm.hosts")  # type: ignore[untyped-decorator]  # it is mitmproxy's
     def hosts(self) -> Sequence[str]:
         """List the managed hosts."""
-        return managed_hosts(self._snapshot())
+        return list(self._snapshot().host_patterns)
 
     @command.command("llm.targets")  # type: ignore[untyped-decorator]  # it is mitmproxy's
     def targets(self) -> Sequence[str]:

@@ -97,14 +97,9 @@ def managed_host(written: str, snapshot: Snapshot) -> str:
     host = written.strip().lower().removesuffix(".")
     if host and "*" not in host and snapshot.manages(host):
         return host
-    known = managed_hosts(snapshot)
+    known = list(snapshot.host_patterns)
     there = f"there are {some_of(known)}" if known else "there are none"
     raise BadActionError(f"no managed host {written}{near(host, known)}; {there}")
-
-
-def managed_hosts(snapshot: Snapshot) -> list[str]:
-    """The managed hosts as rules name them."""
-    return [*snapshot.virtual_hosts, *(f"*{suffix}" for suffix in snapshot.wildcards)]
 
 
 def _no_such_target(wanted: str, known: tuple[Target, ...]) -> str:
