@@ -22,6 +22,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from llm_fallback.addresses import with_port
+
 _ROUNDING = 1e-9  # of an interval: binary fractions must not move a tick
 _DEFAULT_MAX_EJECTION_S = 300.0
 
@@ -33,7 +35,7 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return with_port(self.address, self.port)
 
 
 class Reason(StrEnum):

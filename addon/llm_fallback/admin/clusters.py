@@ -4,10 +4,10 @@ What Envoy has and there is nothing for here (locality, priorities but the first
 that it has in an Envoy without it.
 """
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from llm_fallback.addresses import is_address
 from llm_fallback.config.snapshot import Target
 from llm_fallback.metrics import Metrics
 from llm_fallback.status import EndpointStatus, TargetStatus, cluster_name
@@ -106,15 +106,7 @@ def _hostname(target: Target, endpoint: EndpointStatus) -> str:
     """The name that an address was found by; nothing for one that was written down as such."""
     names = {each.address for each in target.endpoints if target.per_address or each == endpoint.endpoint}
     name = names.pop() if len(names) == 1 else ""
-    return "" if _is_ip(name) else name
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return "" if is_address(name) else name
 
 
 def _flags(endpoint: EndpointStatus) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from llm_fallback.addresses import with_port
+
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 _SHUTDOWN_S = 1.0
 _SILENT = logging.getLogger("llm-fallback.admin")
@@ -23,7 +25,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+        return with_port(self.ip, self.port)
 
 
 class BadAddressError(ValueError):

@@ -7,10 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from llm_fallback.addresses import with_port
 from llm_fallback.cli.ca_bundle import UnreadableError, bundle
 from llm_fallback.cli.environment import SHELLS, proxy_url, script, variables
 from llm_fallback.cli.frontend import NoAuthorityError, authority
-from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen, address
+from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen
 
 _BUNDLE_FILE = "llm-fallback-ca-bundle.pem"
 _DESCRIPTION = """\
@@ -64,7 +65,7 @@ def _arguments(options: argparse.Namespace) -> str:
     """What has to be said again for the same lines."""
     said = ""
     if options.listen:
-        said += f" --listen {address(*options.listen)}"
+        said += f" --listen {with_port(*options.listen)}"
     if options.confdir != Path("~/.mitmproxy"):
         said += f" --confdir {shlex.quote(str(options.confdir))}"
     return said

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 
+from llm_fallback.addresses import with_port
 from llm_fallback.cli.ca_bundle import VARIABLES
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")  # curl reads no HTTP_PROXY
@@ -13,8 +14,7 @@ _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - wh
 
 def proxy_url(host: str, port: int) -> str:
     """The URL of a proxy that listens there, for programs on this machine."""
-    host = _ANY.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{with_port(_ANY.get(host, host), port)}"
 
 
 def variables(environment: Mapping[str, str], proxy: str, bundle: str) -> dict[str, str]:

@@ -24,11 +24,6 @@ def _place(written: str, lowest_port: int) -> tuple[str, int]:
     return found["v6"] or found["host"], int(found["port"])
 
 
-def address(host: str, port: int) -> str:
-    """The address as people write it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches who listens there; of names but localhost nobody knows."""
     try:

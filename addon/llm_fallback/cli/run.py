@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from llm_fallback.addresses import with_port
 from llm_fallback.cli import frontend
 from llm_fallback.cli.ca_bundle import UnreadableError, bundle
 from llm_fallback.cli.check import add_workload
 from llm_fallback.cli.child_proxy import ChildProxy, ProxyEndedError, last_words
 from llm_fallback.cli.environment import proxy_url, variables
-from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen, address, is_loopback, is_taken
+from llm_fallback.cli.listening import DEFAULT_LISTEN, add_listen, is_loopback, is_taken
 from llm_fallback.cli.relay import Relay, StoppedError
 from llm_fallback.cli.summary import summary
 
@@ -152,9 +153,9 @@ def _look_at(listen: tuple[str, int], said: Sequence[str]) -> None:
         return  # it listens elsewhere
     host, port = listen
     if port and is_taken(host, port):
-        raise _TakenError(f"{address(host, port)} is taken; use --listen {address(host, 0)[:-1]}PORT")
+        raise _TakenError(f"{with_port(host, port)} is taken; use --listen {with_port(host, 0)[:-1]}PORT")
     if not is_loopback(host):
-        where = address(host, port) if port else host
+        where = with_port(host, port) if port else host
         _say(
             f"warning: whoever reaches {where} spends the keys of the configuration; --listen 127.0.0.1:PORT"
         )

@@ -4,7 +4,6 @@ A client's credentials leave the flow as soon as its headers are there and live 
 that no view, file or log that is made from the flow can hold them.
 """
 
-import ipaddress
 import time
 from collections.abc import Iterator
 from copy import copy
@@ -14,6 +13,7 @@ from functools import lru_cache
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
 
+from llm_fallback.addresses import is_address
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.messages import Headers, OriginalRequest, Outgoing
 from llm_fallback.mitm.echoes import Fields
@@ -61,7 +61,7 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
     host = flow.request.data.host.removesuffix(".")
     if snapshot.manages(host):
         return host
-    if flow.server_conn.address is None or not _is_address(host):
+    if flow.server_conn.address is None or not is_address(host):
         return None
     named = _host_header(flow.request).removesuffix(".")
     return named if named and snapshot.manages(named) else None
@@ -191,14 +191,6 @@ def _host_header(request: http.Request) -> str:
         return decode(authority[1:-1])
     host, colon, port = authority.rpartition(b":")
     return decode(host.strip(b"[]") if colon and port.isdigit() else authority)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,5 @@
 """Names: hosts, labels, headers, gateways, as Istio's validation has them."""
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Annotated
@@ -24,15 +23,6 @@ _NOT_A_HOST = "not a host name; write a DNS name such as api.example.com"
 def is_label(value: str) -> bool:
     """Whether it is one label of a DNS name."""
     return _LABEL.fullmatch(value) is not None
-
-
-def is_address(value: str) -> bool:
-    """Whether it is an IP address."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
 
 
 def parse_host(value: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from llm_fallback.addresses import is_address
 from llm_fallback.resources.base import (
     Expanded,
     FieldError,
@@ -22,7 +23,6 @@ from llm_fallback.resources.names import (
     DnsLabel,
     Labels,
     ServicePattern,
-    is_address,
     parse_named_host,
 )
 

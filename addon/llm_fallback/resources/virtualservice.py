@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
+from llm_fallback.addresses import is_address
 from llm_fallback.resources.base import (
     Count,
     DurationMs,
@@ -31,7 +32,6 @@ from llm_fallback.resources.names import (
     DestinationHost,
     DnsLabel,
     GatewayName,
-    is_address,
     parse_host_pattern,
     patterns_around,
 )

@@ -6,7 +6,6 @@ gives it one name for both, so the check is made with `service_identity` at the 
 names are then found by the SNI, which belongs to the connection and not to the context.
 """
 
-import ipaddress
 import os
 import ssl
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from cryptography import x509
 from service_identity import VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
+from llm_fallback.addresses import is_address
 from llm_fallback.config.snapshot import Tls
 
 type Names = tuple[str, ...]
@@ -154,17 +154,9 @@ def _bears_one_of(certificate: x509.Certificate, names: Names) -> bool:
 
 
 def _bears(certificate: x509.Certificate, name: str) -> bool:
-    verify: Any = verify_certificate_ip_address if _is_ip(name) else verify_certificate_hostname
+    verify: Any = verify_certificate_ip_address if is_address(name) else verify_certificate_hostname
     try:
         verify(certificate, name)
     except (VerificationError, x509.ExtensionNotFound, ValueError):
-        return False
-    return True
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
         return False
     return True
