@@ -19,6 +19,11 @@ class Ejected:
     multiplier: int
     subset: str | None = None
 
+    @property
+    def key(self) -> tuple[str, int, str | None]:
+        """What its target is known by."""
+        return self.host, self.port, self.subset
+
 
 @dataclass(frozen=True, slots=True)
 class Returned:
@@ -33,6 +38,11 @@ class Returned:
     duration_s: float
     subset: str | None = None
     is_gone: bool = False
+
+    @property
+    def key(self) -> tuple[str, int, str | None]:
+        """What its target is known by."""
+        return self.host, self.port, self.subset
 
 
 PER_TRY_TIMEOUT = "per-try-timeout"

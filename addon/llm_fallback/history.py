@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import NamedTuple, assert_never
 
 from llm_fallback import story
+from llm_fallback.config.snapshot import name_of
 from llm_fallback.events import Acted, Attempted, Ejected, Event, Handled, Returned
 
 KEPT = 200
@@ -148,9 +149,9 @@ class History:
             return
         match event:
             case Ejected():
-                self._add(Kind.EJECTED, story.ejected(event), _target_of(event), now)
+                self._add(Kind.EJECTED, story.ejected(event), name_of(event.key), now)
             case Returned():
-                self._add(Kind.RETURNED, story.returned(event), _target_of(event), now)
+                self._add(Kind.RETURNED, story.returned(event), name_of(event.key), now)
             case Acted():
                 self._add(Kind.ACTION, event.text, event.target, now)
             case _:
@@ -274,10 +275,6 @@ def _rescued(event: Handled) -> str:
     if others:
         return f"{event.target} answered instead of {', '.join(others)}"
     return f"{event.target} answered after {', '.join(reasons)}"
-
-
-def _target_of(event: Ejected | Returned) -> str:
-    return f"{event.host}:{event.port}" + (f"/{event.subset}" if event.subset else "")
 
 
 def _fill(series: Series, at: int, counts: _Counts, *, is_over: bool) -> None:

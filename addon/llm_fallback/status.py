@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.outlier import Endpoint, State
 
 
@@ -59,6 +59,7 @@ class TargetStatus:
     endpoints: tuple[EndpointStatus, ...]
 
 
-def cluster_name(target: Target) -> str:
-    """The name of the target's cluster in Istio's configuration of Envoy."""
-    return f"outbound|{target.port}|{target.subset or ''}|{target.host}"
+def cluster_name(key: TargetKey) -> str:
+    """The name of a target's cluster in Istio's configuration of Envoy."""
+    host, port, subset = key
+    return f"outbound|{port}|{subset or ''}|{host}"

@@ -28,7 +28,7 @@ def as_json(metrics: Metrics, statuses: Iterable[TargetStatus]) -> dict[str, Any
 
 
 def _lines(metrics: Metrics, status: TargetStatus) -> Iterator[str]:
-    name = cluster_name(status.target)
+    name = cluster_name(status.target.key)
     yield f"{name}::observability_name::{name}"
     if status.target.outlier:
         yield from (
@@ -56,7 +56,7 @@ def _lines(metrics: Metrics, status: TargetStatus) -> Iterator[str]:
 
 
 def _cluster(metrics: Metrics, status: TargetStatus) -> dict[str, Any]:
-    name = cluster_name(status.target)
+    name = cluster_name(status.target.key)
     limits = _limits(status.target)
     return {
         "name": name,

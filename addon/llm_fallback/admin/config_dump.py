@@ -55,7 +55,7 @@ def _time(seconds: float) -> str:
 
 
 def _cluster(target: Target) -> dict[str, Any]:
-    return {"name": cluster_name(target), **_of_fields(target)}
+    return {"name": cluster_name(target.key), **_of_fields(target)}
 
 
 @singledispatch

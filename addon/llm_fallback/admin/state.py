@@ -78,7 +78,7 @@ def _target(status: TargetStatus, history: History, now: float) -> dict[str, Any
         "host": target.host,
         "port": target.port,
         "subset": target.subset,
-        "cluster": cluster_name(target),
+        "cluster": cluster_name(target.key),
         "tls": target.tls is not None,
         "sni": target.tls.sni if target.tls else None,
         "model": target.provider.default.model if target.provider else None,

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import Target, name_of
 from llm_fallback.events import PER_TRY_TIMEOUT, Acted, Attempted, Ejected, Event, Handled, Returned
 from llm_fallback.health import BY_HAND
 from llm_fallback.local_replies import Flag
@@ -196,8 +196,7 @@ class Metrics:
             counts.stats["upstream_rq_timeout"] += 1
 
     def _ejected(self, event: Ejected) -> None:
-        subset = f"/{event.subset}" if event.subset else ""
-        counts = self.targets.get(f"{event.host}:{event.port}{subset}")
+        counts = self.targets.get(name_of(event.key))
         if counts is None:
             return
         if event.reason in _OF_REASON:

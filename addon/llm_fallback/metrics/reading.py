@@ -63,7 +63,7 @@ def _gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
             "upstream_rq_active": sum(endpoint.active_requests for endpoint in endpoints),
             "upstream_rq_pending_active": sum(endpoint.pending_requests for endpoint in endpoints),
         }
-        cluster = cluster_name(status.target)
+        cluster = cluster_name(status.target.key)
         for name, value in values.items():
             if name.startswith(_DETECTION) and not status.target.outlier:
                 continue
@@ -73,7 +73,7 @@ def _gauges(statuses: Iterable[TargetStatus]) -> Iterator[Stat]:
 
 
 def _of_target(counts: Counts) -> Iterator[Stat]:
-    cluster = cluster_name(counts.target)
+    cluster = cluster_name(counts.target.key)
     for name, family in _COUNTERS.items():
         if name.startswith(_DETECTION) and not counts.target.outlier:
             continue

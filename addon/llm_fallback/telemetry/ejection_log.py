@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Reason
+from llm_fallback.status import cluster_name
 from llm_fallback.telemetry.lines import timestamp
 
 _TYPES: dict[str, str] = {
@@ -32,7 +33,7 @@ class EjectionLog:
         None for an endpoint that is gone: Envoy writes nothing of it, and counts one that has its address
         later from the beginning.
         """
-        cluster = f"outbound|{event.port}|{event.subset or ''}|{event.host}"
+        cluster = cluster_name(event.key)
         if isinstance(event, Returned) and event.is_gone:
             self._last.pop((cluster, event.endpoint), None)
             return None

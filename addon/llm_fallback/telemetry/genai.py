@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from llm_fallback.events import Attempted, Handled
 from llm_fallback.local_replies import CUT, Flag
-from llm_fallback.telemetry.facts import place_of, request_model
+from llm_fallback.telemetry.facts import key_of, request_model
 
 type Value = str | int | float | bool | Sequence[str]
 type Attributes = dict[str, Value]
@@ -146,8 +146,8 @@ def attempt_attributes(event: Handled, number: int) -> Attributes:
 
 def _provider(event: Handled) -> str:
     """The provider's name in the conventions; of an unknown one, whose API it speaks."""
-    place = place_of(event.target)
-    if known := _known_provider(place.host if place else event.host):
+    key = key_of(event.target)
+    if known := _known_provider(key[0] if key else event.host):
         return known
     is_anthropic = event.received is not None and event.received.path.partition("?")[0].endswith("/messages")
     return "anthropic" if is_anthropic else "openai"
@@ -163,8 +163,8 @@ def _known_provider(host: str) -> str | None:
 
 
 def _server(target: str) -> Mapping[str, Value]:
-    place = place_of(target)
-    return {"server.address": place.host, "server.port": place.port} if place else {}
+    key = key_of(target)
+    return {"server.address": key[0], "server.port": key[1]} if key else {}
 
 
 def _present(values: Mapping[str, Value | None]) -> Attributes:
