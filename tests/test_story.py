@@ -201,19 +201,3 @@ def test_the_comment_on_a_flow() -> None:
 def test_as_data_without_a_rule() -> None:
     """A request that no rule took has no place in a file."""
     assert story.as_data(SECOND)["source"] is None
-
-
-@pytest.mark.parametrize(
-    ("hosts", "line"),
-    [
-        pytest.param([], "", id="none"),
-        pytest.param(["a.com", "b.com"], "a.com, b.com", id="a-few"),
-        pytest.param([str(n) for n in range(10)], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", id="a-line-full"),
-        pytest.param(
-            [str(n) for n in range(12)], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more hosts", id="too-many"
-        ),
-    ],
-)
-def test_some_hosts(hosts: list[str], line: str) -> None:
-    """As many as a line holds are named, and the others are counted."""
-    assert story.some_of(hosts) == line

@@ -126,16 +126,6 @@ def is_well_formed(request: OriginalRequest) -> bool:
     return not names or _TOKEN.fullmatch("".join(names)) is not None
 
 
-def printable(text: str) -> str:
-    """The text as it can be shown and saved: what no terminal should get is escaped, as is what is no text.
-
-    A client can put any bytes into its request, and JSON can hold halves of characters.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     """The headers without those that concern one connection only (RFC 9110, section 7.6.1)."""
     fields = list(headers)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from llm_fallback.wording import printable
+
 _HEADINGS = ("TARGET", "ENDPOINT", "STATE", "RETURNS", "ACTIVE", "REQ", "FAIL")
 _STATE, _RETURNS, _ACTIVE = 2, 3, 4
 _NARROWEST = 4
@@ -31,11 +33,6 @@ def duration(seconds: float) -> str:
         return f"{max(0.0, seconds):.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would act upon."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def _clipped(text: str, width: int | None) -> str:
@@ -97,7 +94,7 @@ def _returns(endpoint: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int | None, paint: _Paint) -> Iterator[str]:
-    cleaned = [[printable(cell) for cell in row] for row in rows]
+    cleaned = [[printable(str(cell)) for cell in row] for row in rows]
     widths = _widths(cleaned, width)
     for number, row in enumerate(cleaned):
         shown = {at: _clipped(row[at], wide) for at, wide in widths.items()}

@@ -1,16 +1,12 @@
 """What people read about a request: a line in the log, a comment on the flow, and all of it as data. Pure."""
 
 import math
-from collections.abc import Collection
 from dataclasses import asdict
 from enum import StrEnum
-from itertools import islice
 from typing import Any
 
 from llm_fallback.events import Acted, Attempted, Ejected, Handled, Rescued, Returned
 from llm_fallback.local_replies import CUT
-
-_MAX_NAMED = 10
 
 
 class Result(StrEnum):
@@ -152,12 +148,6 @@ def returned(event: Returned) -> str:
 def acted(event: Acted) -> str:
     """What a person has done."""
     return f"action: {event.text}"
-
-
-def some_of(hosts: Collection[str]) -> str:
-    """The hosts by name, as many as a line holds."""
-    named = ", ".join(islice(hosts, _MAX_NAMED))
-    return named if len(hosts) <= _MAX_NAMED else f"{named} and {len(hosts) - _MAX_NAMED} more hosts"
 
 
 def _attempt(attempt: Attempted) -> str:

@@ -21,7 +21,7 @@ def test_a_lone_endpoint_needs_a_hundred_percent() -> None:
     """The default of 10% ejects none of fewer than ten; the line says what would."""
     assert said(A + detecting("consecutive5xxErrors: 1")) == [
         (
-            f"DestinationRule/d: warning: {DETECTION}.maxEjectionPercent: nobody is ejected: the host has one"
+            f"DestinationRule/d: warning: {DETECTION}.maxEjectionPercent: nobody is ejected: the host has 1"
             " endpoint, and at most 10% are let go (write 100 or more) [never-ejects]"
         )
     ]

@@ -5,7 +5,6 @@ What nobody has set is left out.
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
 from typing import Any
@@ -24,13 +23,14 @@ from llm_fallback.outlier import Endpoint
 from llm_fallback.redaction import REDACTED, is_credential, redact_query, redact_value
 from llm_fallback.resources.base import Expanded
 from llm_fallback.status import cluster_name
+from llm_fallback.wording import moment
 
 _TYPE = "type.llmfallback.io"
 
 
 def config_dump(known: Configuration, snapshot: Snapshot) -> dict[str, Any]:
     """The rules and the targets in force."""
-    loaded = {} if known.loaded_at is None else {"last_updated": _time(known.loaded_at)}
+    loaded = {} if known.loaded_at is None else {"last_updated": moment(known.loaded_at)}
     return {
         "configs": [
             {
@@ -48,10 +48,6 @@ def config_dump(known: Configuration, snapshot: Snapshot) -> dict[str, Any]:
             },
         ]
     }
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _cluster(target: Target) -> dict[str, Any]:

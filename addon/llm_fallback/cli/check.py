@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llm_fallback.config import Finding, Loaded, Severity, load
 from llm_fallback.config.workload import parse_labels
+from llm_fallback.wording import counted
 
 _DESCRIPTION = """\
 Read, check and compile a configuration as the proxy would, and print a line for each finding:
@@ -91,11 +92,7 @@ def write(findings: Sequence[Finding]) -> None:
 def _summary(loaded: Loaded) -> str:
     severities = [finding.severity for finding in loaded.findings]
     counts = [
-        _counted(severities.count(severity), severity) for severity in Severity if severity in severities
+        counted(severities.count(severity), severity) for severity in Severity if severity in severities
     ]
-    read = f"{_counted(loaded.resources, 'resource')} in {_counted(loaded.files, 'file')}"
+    read = f"{counted(loaded.resources, 'resource')} in {counted(loaded.files, 'file')}"
     return f"{read}: {', '.join(counts) or 'nothing to report'}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_fallback.cli.admin_api import ApiError, add_admin, ask, the_proxy
-from llm_fallback.overview import as_text, duration, printable
+from llm_fallback.overview import as_text, duration
 from llm_fallback.runtime import Runtime
+from llm_fallback.wording import printable
 
 _DESCRIPTION = """\
 Show the targets and endpoints of a running proxy: who is in rotation, who is not and for how long, what has

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from llm_fallback.wording import counted
+
 # As story.handled and story.ejected have it; the results are those of story.result.
 _HANDLED = re.compile(
     r"(?P<host>\S+) \S+ -> (?P<target>\S+)(?P<instead> instead of | after )?.*"
@@ -37,16 +39,12 @@ def summary(log: Iterable[str], command: str = "") -> str:
             ejected[found["target"]] += 1
     if not total:
         return f"no request came to a managed host{_NODE if PurePath(command).name in _NODES else ''}"
-    parts = [_requests(total)]
+    parts = [counted(total, "request")]
     parts += [f"{count} fell back to {target}" for target, count in fell_back.most_common()]
     parts += [f"{failed} failed"] if failed else []
     parts += [f"{given_up} given up by the client"] if given_up else []
     parts += [f"{target} was ejected{_times(count)}" for target, count in ejected.most_common()]
     return ", ".join(parts)
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count} requests"
 
 
 def _times(count: int) -> str:

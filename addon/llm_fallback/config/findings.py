@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llm_fallback.wording import printable
+
 _MAX_SHOWN_CHARACTERS = 300
 
 
@@ -94,7 +96,7 @@ class Finding:
         hint = f" ({_brief(self.hint)})" if self.hint else ""
         where = [_brief(part) for part in (place, severity, self.resource, self.field) if part]
         text = f"{': '.join([*where, _brief(self.problem)])}{hint} [{self.code}]"
-        return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        return printable(text)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:

@@ -1,6 +1,5 @@
 """From documents to resources: pydantic does the checking, this module says it the way findings do."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.shape import elsewhere, fields_of, models_at
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
 from llm_fallback.resources.base import Expanded, FieldError, MissingError, UnsupportedError
+from llm_fallback.wording import did_you_mean
 
 _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
@@ -278,5 +278,4 @@ def _text(given: object) -> str:
 
 
 def _nearest(name: str, names: Sequence[str] | dict[str, Any]) -> str:
-    close = difflib.get_close_matches(name[:_MAX_SHOWN_CHARACTERS], names, n=1)
-    return f"did you mean {close[0]}?" if close else ""
+    return did_you_mean(name[:_MAX_SHOWN_CHARACTERS], names)

@@ -16,6 +16,7 @@ from llm_fallback.conversation.values import (
     parsed,
     text,
 )
+from llm_fallback.wording import counted
 
 _BYTES_PER_NUMBER = 4  # embeddings in base64 are 32-bit floats
 
@@ -139,7 +140,7 @@ def _of_embeddings(value: Mapping[str, Any], data: list[Any]) -> Answer | None:
     sizes = dict.fromkeys(
         len(v) if isinstance(v, list) else decoded_size(v) // _BYTES_PER_NUMBER for v in vectors
     )
-    what = "1 embedding" if len(vectors) == 1 else f"{len(vectors)} embeddings"
+    what = counted(len(vectors), "embedding")
     numbers = " or ".join(map(str, sizes))
     return Answer(
         "embeddings",

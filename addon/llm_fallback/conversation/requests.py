@@ -7,6 +7,7 @@ from llm_fallback.conversation import layout
 from llm_fallback.conversation.content import item, message, pieces
 from llm_fallback.conversation.pieces import Message
 from llm_fallback.conversation.values import in_short, items, mapping, one_line, parsed, text
+from llm_fallback.wording import counted
 
 type _Read = Callable[[Mapping[str, Any]], str]
 
@@ -79,7 +80,7 @@ def _has_items(asked: Mapping[str, Any]) -> bool:
 def _chat(asked: Mapping[str, Any]) -> str:
     system = [Message("system", pieces(asked["system"]))] if asked.get("system") else []
     said = [message(each) for each in asked["messages"]]
-    return _page("chat", asked, [*system, *said], _number(len(said), "message"))
+    return _page("chat", asked, [*system, *said], counted(len(said), "message"))
 
 
 def _responses(asked: Mapping[str, Any]) -> str:
@@ -89,7 +90,7 @@ def _responses(asked: Mapping[str, Any]) -> str:
     said = (
         [Message("user", pieces(given))] if isinstance(given, str) else [_item(each) for each in items(given)]
     )
-    return _page("responses", asked, [*system, *said], _number(len(said), "item"))
+    return _page("responses", asked, [*system, *said], counted(len(said), "item"))
 
 
 def _item(value: object) -> Message:
@@ -103,14 +104,14 @@ def _completion(asked: Mapping[str, Any]) -> str:
     ]
     suffix = text(asked.get("suffix"))
     after = [layout.block("suffix", suffix)] if suffix else []
-    top = _top("completion", asked, [_number(len(prompts), "prompt")])
+    top = _top("completion", asked, [counted(len(prompts), "prompt")])
     return layout.page([top, *blocks, *_left_out(prompts), *after])
 
 
 def _embeddings(asked: Mapping[str, Any]) -> str:
     inputs = _texts(asked["input"])
     blocks = [layout.block(f"input {n}", each) for n, each in _some(inputs)]
-    top = _top("embeddings", asked, [_number(len(inputs), "input")])
+    top = _top("embeddings", asked, [counted(len(inputs), "input")])
     return layout.page([top, *blocks, *_left_out(inputs)])
 
 
@@ -120,11 +121,11 @@ def _texts(given: object) -> list[str]:
         return [given]
     several = items(given)
     if several and all(isinstance(each, int) for each in several):
-        return [_number(len(several), "token")]
+        return [counted(len(several), "token")]
     return [
         each
         if isinstance(each, str)
-        else f"[{_number(len(each), 'token')}]"
+        else f"[{counted(len(each), 'token')}]"
         if isinstance(each, list)
         else in_short(each)
         for each in several
@@ -141,7 +142,7 @@ def _left_out(texts: Sequence[str]) -> list[str]:
 
 def _page(api: str, asked: Mapping[str, Any], conversation: Sequence[Message], count: str) -> str:
     tools = [*items(asked.get("tools")), *items(asked.get("functions"))]
-    counts = [count, _number(len(tools), "tool") if tools else ""]
+    counts = [count, counted(len(tools), "tool") if tools else ""]
     signatures = [layout.block("tools", "\n".join(map(_signature, tools)))] if tools else []
     return layout.page([_top(api, asked, counts), *signatures, *layout.messages(conversation)])
 
@@ -181,7 +182,3 @@ def _signature(tool: object) -> str:
     names = [one_line(each) + ("" if each in required else "?") for each in mapping(schema.get("properties"))]
     shown = [*names[:_MAX_PARAMETERS], "…"] if len(names) > _MAX_PARAMETERS else names
     return f"{one_line(name)}({', '.join(shown)})"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from llm_fallback.wording import counted
+
 _NOTICEABLE_S = 0.001
 
 
@@ -44,7 +46,7 @@ def timing_text(
         known += [f"{_rate(output_tokens / spoken_s)} tokens/s"] if spoken_s >= _NOTICEABLE_S else []
     if ends:
         known.append(f"{seconds(max(ends))} in all")
-    known.append("1 event" if events == 1 else f"{events} events")
+    known.append(counted(events, "event"))
     gap = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
     if gap >= _NOTICEABLE_S:
         known.append(f"longest gap {seconds(gap)}")

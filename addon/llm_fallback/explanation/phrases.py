@@ -16,6 +16,7 @@ from llm_fallback.config.snapshot import (
 from llm_fallback.explanation import model
 from llm_fallback.outlier import OutlierPolicy, Reason
 from llm_fallback.resources.llmfallbackpolicy import Hold
+from llm_fallback.wording import counted
 
 _FAILURES = {
     Reason.CONSECUTIVE_5XX: "consecutive 5xx",
@@ -165,11 +166,6 @@ def operations(given: HeaderOperations) -> Iterator[str]:
         yield f"adds {name}: {value}"
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def seconds(number: float) -> str:
     """A time as people say it."""
     return f"{number * 1000:g} ms" if 0 < number < 1 else f"{number:g} s"
@@ -193,7 +189,7 @@ def _retries(given: Retries) -> str:
     within = (
         "" if given.per_try_timeout_s is None else f", {seconds(given.per_try_timeout_s)} for each attempt"
     )
-    number = "1 retry" if given.attempts == 1 else f"{given.attempts} retries"
+    number = counted(given.attempts, "retry", "retries")
     backoff = (
         "" if given.backoff_s == DEFAULT_RETRIES.backoff_s else f", back-off from {seconds(given.backoff_s)}"
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from llm_fallback.explanation import model, phrases
 from llm_fallback.explanation.model import Explanation
+from llm_fallback.wording import counted, printable
 
 _LABEL = 9
 _MAX_REJECTED = 10
@@ -19,10 +20,10 @@ def as_text(explanation: Explanation, *, width: int = 100) -> str:
     There is no line end after the last one.
     """
     request = explanation.request
-    lines = [_printable(f"{request.method} {request.url}")]
+    lines = [printable(f"{request.method} {request.url}")]
     for label, text in _story(explanation):
         lines += textwrap.wrap(
-            _printable(text),
+            printable(text),
             len(label) + len(text) + _LABEL if label == "sends" else width,  # method and URL stay together
             initial_indent=label.ljust(_LABEL),
             subsequent_indent=" " * (_LABEL + 2),
@@ -59,7 +60,7 @@ def _rule(told: Explanation) -> Iterator[_Line]:
         yield "rule", f"{rule.name}  {rule.source}  ({place}; {held})"
         yield from _changes(rule)
     elif told.rejected:
-        yield "rule", f"none of the {phrases.counted(len(told.rejected), 'rule')} of {told.rules} matches"
+        yield "rule", f"none of the {counted(len(told.rejected), 'rule')} of {told.rules} matches"
     else:
         yield "rule", f"{told.rules}"
     for rejected in told.rejected[:_MAX_REJECTED]:
@@ -143,8 +144,3 @@ def _besides(told: Explanation) -> Iterator[_Line]:
         yield from _listed("cors", "the origin may read the answer", *granted)
     elif told.cors_headers is not None:
         yield "cors", "the answer is not opened to the request's origin, if it names one"
-
-
-def _printable(text: str) -> str:
-    """The text without what a terminal would act upon."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

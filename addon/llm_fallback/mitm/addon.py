@@ -45,6 +45,7 @@ from llm_fallback.mitm.retention import Retention
 from llm_fallback.telemetry import BadTelemetryError, Reporters
 from llm_fallback.upstream.defects import report, tell
 from llm_fallback.upstream.engine import Engine
+from llm_fallback.wording import some_of
 
 logger = logging.getLogger("llm-fallback")
 
@@ -248,7 +249,7 @@ class LLMFallback:
         self._metrics.adopt(targets)
         self._history.adopt(map(str, targets))
         self._snapshot = snapshot
-        told = f"managing {story.some_of(snapshot.host_patterns)}"
+        told = f"managing {some_of(snapshot.host_patterns)}"
         self._history.note(Kind.RELOAD, told, self._engine.wall_clock())
         logger.info(told)
 

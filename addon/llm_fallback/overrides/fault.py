@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from llm_fallback.messages import Headers
-from llm_fallback.overrides.errors import BadActionError, near, some_of
+from llm_fallback.overrides.errors import BadActionError, near
 from llm_fallback.redaction import is_credential
+from llm_fallback.wording import some_of
 
 _NOT_REPLAYED = frozenset(
     {

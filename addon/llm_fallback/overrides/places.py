@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from llm_fallback.config.snapshot import Snapshot, Target, TargetKey
 from llm_fallback.outlier import Endpoint
-from llm_fallback.overrides.errors import BadActionError, near, some_of
+from llm_fallback.overrides.errors import BadActionError, near
+from llm_fallback.wording import some_of
 
 _LONGEST = 1000
 

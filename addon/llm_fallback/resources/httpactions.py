@@ -3,7 +3,6 @@
 import base64
 import binascii
 import builtins
-import difflib
 import re
 from enum import StrEnum
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from llm_fallback.resources.base import (
 )
 from llm_fallback.resources.names import header_name
 from llm_fallback.resources.stringmatch import Regex, UriMatch, compile_regex
+from llm_fallback.wording import did_you_mean
 
 RETRY_CONDITIONS = frozenset(
     {
@@ -188,8 +188,7 @@ def _conditions(value: str) -> str:
             continue
         if word.strip() != word:
             raise ValueError("a space is part of a condition; separate conditions by commas only")
-        near = difflib.get_close_matches(word, RETRY_CONDITIONS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "write such as 5xx,reset or codes such as 503"
+        hint = did_you_mean(word, RETRY_CONDITIONS) or "write such as 5xx,reset or codes such as 503"
         raise ValueError(f"has a word that is no condition; {hint}")
     return value
 

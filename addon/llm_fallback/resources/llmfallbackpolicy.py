@@ -1,6 +1,5 @@
 """LLMFallbackPolicy: how failing requests are rescued. The one kind of ours; the mesh does not know it."""
 
-import difflib
 import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
@@ -19,6 +18,7 @@ from llm_fallback.resources.base import (
     Resource,
 )
 from llm_fallback.resources.names import DestinationHost, DnsLabel
+from llm_fallback.wording import did_you_mean
 
 FAILURES = frozenset(
     {
@@ -77,8 +77,8 @@ def _failure(value: object) -> object:
         return str(value)
     if isinstance(value, str) and (value in FAILURES or _STATUS.fullmatch(value)):
         return value
-    close = difflib.get_close_matches(value, FAILURES, n=1) if isinstance(value, str) else []
-    hint = f"did you mean {close[0]}?" if close else f"write one of {', '.join(sorted(FAILURES))}"
+    close = did_you_mean(value, FAILURES) if isinstance(value, str) else ""
+    hint = close or f"write one of {', '.join(sorted(FAILURES))}"
     raise ValueError(f"neither the name of a failure nor a status from 400 to 599; {hint}")
 
 

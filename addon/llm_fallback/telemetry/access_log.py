@@ -10,7 +10,7 @@ from llm_fallback.events import PER_TRY_TIMEOUT, Handled
 from llm_fallback.local_replies import Flag
 from llm_fallback.retry import Failure
 from llm_fallback.telemetry.facts import cluster_of, request_model
-from llm_fallback.telemetry.lines import timestamp
+from llm_fallback.wording import moment
 
 _BEFORE = "upstream_reset_before_response_started"
 _AFTER = "upstream_reset_after_response_started"
@@ -40,7 +40,7 @@ def as_entry(event: Handled) -> dict[str, Any]:
     final = event.final_attempt
     lost = [attempt.lost_after_s for attempt in event.attempts if attempt.lost_after_s is not None]
     return {
-        "start_time": timestamp(received.at_s) if received else None,
+        "start_time": moment(received.at_s) if received else None,
         "method": event.method,
         "path": received.path if received else None,
         "authority": event.host,

@@ -9,7 +9,7 @@ from typing import Any
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Reason
 from llm_fallback.status import cluster_name
-from llm_fallback.telemetry.lines import timestamp
+from llm_fallback.wording import moment
 
 _TYPES: dict[str, str] = {
     Reason.CONSECUTIVE_5XX: "CONSECUTIVE_5XX",
@@ -47,7 +47,7 @@ class EjectionLog:
             "type": _TYPES.get(event.reason, "EXTENSION")
             if isinstance(event, Ejected)
             else "CONSECUTIVE_5XX",
-            "timestamp": timestamp(at_s),
+            "timestamp": moment(at_s),
             # A number of 64 bits is a text in the JSON of protocol buffers.
             **({} if last_at is None else {"secs_since_last_action": str(max(0, int(at_s - last_at)))}),
             "cluster_name": cluster,

@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 STANDARD_OUTPUT = "-"
@@ -84,8 +83,3 @@ class Lines:
 def reason(error: Exception) -> str:
     """What is wrong, without the number and the name of the file."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def timestamp(seconds: float) -> str:
-    """The moment in UTC, to the millisecond, as Envoy writes it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,9 +11,9 @@ from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Acted, Returned
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides import BadActionError, Fault, Place, fault_of
-from llm_fallback.overrides.errors import some_of
 from llm_fallback.overrides.places import managed_host, single_target
 from llm_fallback.upstream.engine import Engine
+from llm_fallback.wording import counted, some_of
 
 __all__ = ["ALL", "Actions", "BadActionError"]
 
@@ -97,15 +97,15 @@ class Actions:
         self._tell_all(returned)
         is_host = where is None or where == Place(where.host)
         ended = {
-            "fault": overrides.clear_faults(where),
-            "pin": overrides.clear_pins(where.host if where else None) if is_host else 0,
-            "ejection by hand": by_hand,
+            ("fault",): overrides.clear_faults(where),
+            ("pin",): overrides.clear_pins(where.host if where else None) if is_host else 0,
+            ("ejection by hand", "ejections by hand"): by_hand,
         }
-        counted = [_counted(number, word) for word, number in ended.items() if number]
+        told = [counted(number, *words) for words, number in ended.items() if number]
         at = "" if where is None else f" at {where}"
-        if not counted:
+        if not told:
             return f"there was nothing to clear{at}"
-        *most, last = counted
+        *most, last = told
         listed = f"{', '.join(most)} and {last}" if most else last
         return self._done(f"cleared {listed}{at}", targets)
 
@@ -162,9 +162,3 @@ class Actions:
 def _named(where: Place, targets: Sequence[tuple[Target, object]]) -> str:
     endpoint = f"@{where.endpoint}" if where.endpoint else ""
     return some_of([f"{target}{endpoint}" for target, _ in targets])
-
-
-def _counted(number: int, word: str) -> str:
-    if number == 1:
-        return f"1 {word}"
-    return f"{number} ejections by hand" if word.startswith("ejection") else f"{number} {word}s"

@@ -18,7 +18,7 @@ from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
 from llm_fallback.local_replies import Flag, LocalReply
-from llm_fallback.messages import OriginalRequest, is_well_formed, printable
+from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
 from llm_fallback.redaction import redact_query
 from llm_fallback.routing import Matched, Routed, choose_destination, find_route
@@ -30,6 +30,7 @@ from llm_fallback.upstream.defects import report, tell
 from llm_fallback.upstream.dispatch import Dispatch, Sent
 from llm_fallback.upstream.record import Record
 from llm_fallback.upstream.shared import Shared, Watcher
+from llm_fallback.wording import printable
 
 _CLIENT_RETRIES = "x-stainless-retry-count"  # of the official SDKs
 

@@ -10,6 +10,7 @@ from llm_fallback.config.snapshot import Target
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import DestinationRule
 from llm_fallback.resources.destinationrule import OutlierDetection
+from llm_fallback.wording import counted
 
 type _Detection = tuple[Written[DestinationRule], Path, OutlierDetection]
 
@@ -50,7 +51,8 @@ def few_endpoints_can_be_ejected(configuration: Configuration) -> Iterator[Findi
             if count and 100 / count > percent:
                 yield written.finding(
                     (*path, "maxEjectionPercent"),
-                    f"nobody is ejected: the host has {_counted(count)}, and at most {percent}% are let go",
+                    f"nobody is ejected: the host has {counted(count, 'endpoint')},"
+                    f" and at most {percent}% are let go",
                     f"write {math.ceil(100 / count)} or more",
                     Code.NEVER_EJECTS,
                     Severity.WARNING,
@@ -86,7 +88,3 @@ def _detections(configuration: Configuration) -> Iterator[_Detection]:
 def _endpoints(target: Target) -> int:
     """How many there are; 0 if that is only known when their names have been resolved."""
     return 0 if target.per_address else len(target.endpoints)
-
-
-def _counted(count: int) -> str:
-    return "one endpoint" if count == 1 else f"{count} endpoints"

@@ -1,7 +1,8 @@
 """Names that look like one that was mistyped."""
 
-import difflib
 from collections.abc import Iterable
+
+from llm_fallback import wording
 
 _MOST_WORK = 20_000_000  # compared pairs of characters: about a second
 
@@ -27,6 +28,5 @@ class Names:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean ...?` with the nearest of a few names, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-    return f"did you mean {close[0]}?" if close else ""
+    """`did you mean ...?` with the nearest of a few names that people gave, or nothing."""
+    return wording.did_you_mean(name, known, cutoff=0.8)  # they are more alike than words of an API
