@@ -4,11 +4,11 @@ Known are OpenAI's chat completions, completions and Responses, and Anthropic's 
 shape counts as content: an answer that is not understood is never held back.
 """
 
-import json
 from collections.abc import Mapping
 from enum import Flag, auto
 from typing import Any
 
+from llm_fallback.json_values import items, mapping, parsed, text
 from llm_fallback.sse import ServerSentEvent
 
 _CONTENT_FIELDS = (
@@ -47,7 +47,7 @@ def of_event(event: ServerSentEvent) -> Said:
     """What an event of a stream says; roles, pings and empty deltas say nothing."""
     if event.data.strip() == _END_OF_STREAM:
         return Said.END
-    value = _parsed(event.data)
+    value = parsed(event.data)
     if value is None:
         return Said.INVALID
     if not isinstance(value, Mapping):
@@ -63,7 +63,7 @@ def of_event(event: ServerSentEvent) -> Said:
 
 def of_answer(body: bytes) -> Said:
     """What a whole JSON answer says: content, an error, nothing at all, or what is no JSON."""
-    value = _parsed(body)
+    value = parsed(body)
     if value is None:
         return Said.CONTENT if _is_json_lines(body) else Said.INVALID
     if not isinstance(value, Mapping):
@@ -81,25 +81,25 @@ def of_answer(body: bytes) -> Said:
 
 def broken_tool_call(arguments: str) -> bool:
     """Whether the arguments of a tool call are not the JSON that they have to be."""
-    return bool(arguments.strip()) and _parsed(arguments) is None
+    return bool(arguments.strip()) and parsed(arguments) is None
 
 
 def tool_call_pieces(event: ServerSentEvent) -> list[tuple[str, str]]:
     """The pieces of tool calls' arguments in an event, each with what tells the call apart."""
-    value = _parsed(event.data)
+    value = parsed(event.data)
     if not isinstance(value, Mapping):
         return []
     found: list[tuple[str, str]] = []
-    for position, choice in enumerate(_list(value.get("choices"))):
+    for position, choice in enumerate(items(value.get("choices"))):
         if not isinstance(choice, Mapping):
             continue
         number = choice.get("index", position)
-        for place, call in enumerate(_list(_mapping(choice.get("delta")).get("tool_calls"))):
+        for place, call in enumerate(items(mapping(choice.get("delta")).get("tool_calls"))):
             if isinstance(call, Mapping) and isinstance(function := call.get("function"), Mapping):
-                found.append((f"{number}/{call.get('index', place)}", _text(function.get("arguments"))))
+                found.append((f"{number}/{call.get('index', place)}", text(function.get("arguments"))))
     delta = value.get("delta")
     if isinstance(delta, Mapping) and delta.get("type") == "input_json_delta":
-        found.append((str(value.get("index")), _text(delta.get("partial_json"))))
+        found.append((str(value.get("index")), text(delta.get("partial_json"))))
     if value.get("type") == "response.function_call_arguments.delta" and isinstance(delta, str):
         found.append((str(value.get("item_id")), delta))
     return found
@@ -107,11 +107,11 @@ def tool_call_pieces(event: ServerSentEvent) -> list[tuple[str, str]]:
 
 def tool_call_arguments(body: bytes) -> list[str]:
     """The arguments of the tool calls in an answer in one piece; Anthropic's are no text, never broken."""
-    value = _mapping(_parsed(body))
-    messages = [_mapping(_mapping(choice).get("message")) for choice in _list(value.get("choices"))]
-    calls = [_mapping(call).get("function") for each in messages for call in _list(each.get("tool_calls"))]
-    calls += [item for item in _list(value.get("output")) if _mapping(item).get("type") == "function_call"]
-    return [_text(_mapping(call).get("arguments")) for call in calls]
+    value = mapping(parsed(body))
+    messages = [mapping(mapping(choice).get("message")) for choice in items(value.get("choices"))]
+    calls = [mapping(call).get("function") for each in messages for call in items(each.get("tool_calls"))]
+    calls += [item for item in items(value.get("output")) if mapping(item).get("type") == "function_call"]
+    return [text(mapping(call).get("arguments")) for call in calls]
 
 
 def _of_choices(choices: list[Any], part: str) -> Said:
@@ -119,7 +119,7 @@ def _of_choices(choices: list[Any], part: str) -> Said:
     for choice in choices:
         if not isinstance(choice, Mapping):
             return Said.CONTENT
-        inner = _mapping(choice.get(part))
+        inner = mapping(choice.get(part))
         if choice.get("text") or any(inner.get(field) for field in _CONTENT_FIELDS):
             said |= Said.CONTENT
         match choice.get("finish_reason"):
@@ -140,13 +140,11 @@ def _of_typed(kind: str, value: Mapping[str, Any]) -> Said:
         return known
     match kind:
         case "response.completed" | "response.incomplete":
-            return Said.END | (
-                Said.CONTENT if _mapping(value.get("response")).get("output") else Said.NOTHING
-            )
+            return Said.END | (Said.CONTENT if mapping(value.get("response")).get("output") else Said.NOTHING)
         case "content_block_start":
             return Said.CONTENT if _has_content(value.get("content_block")) else Said.NOTHING
         case "content_block_delta":
-            delta = _mapping(value.get("delta"))
+            delta = mapping(value.get("delta"))
             says = any(delta.get(field) for field in ("text", "partial_json", "thinking"))
             return Said.CONTENT if says else Said.NOTHING
         case _ if kind.startswith("response."):
@@ -172,24 +170,4 @@ def _is_error(value: Mapping[str, Any]) -> bool:
 def _is_json_lines(body: bytes) -> bool:
     """Whether it is a stream of JSON values, one in each line, by whatever name."""
     lines = body.splitlines()
-    return len(lines) > 1 and all(_parsed(line) is not None for line in lines if line.strip())
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _parsed(text: str | bytes) -> Any:
-    """The value of a JSON text; None for what is none. A bare `null` says as little as no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return len(lines) > 1 and all(parsed(line) is not None for line in lines if line.strip())

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_fallback.events import NO_FIGURES, Figures
+from llm_fallback.json_values import count, parsed
 
 _KIB = 1024
 _MAX_PARSED = 32 * _KIB
@@ -21,7 +22,6 @@ _END = 64 * _KIB  # of an answer: room for its usage, and for what may follow th
 _MAX_VALUE = 4 * _KIB
 _MAX_LOOKS = 400  # at places with the same name: a stream may have `"usage":null` in each event
 _MAX_NAME = 200
-_MAX_TOKENS = 2**53
 
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _STREAM = re.compile(rb"(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
@@ -50,7 +50,7 @@ def figures_of(
         body, tail = _decoded(body, encoding), b""
     start = body.lstrip()[:16]  # blank lines are how some keep a connection alive until there is an answer
     if start[:1] == b"{":
-        if not tail and len(body) <= _MAX_PARSED and isinstance(value := _parsed(body), dict):
+        if not tail and len(body) <= _MAX_PARSED and isinstance(value := parsed(body), dict):
             return _of_answer(value)
         return _found(body, tail, is_stream=False)
     return _found(body, tail, is_stream=True) if _STREAM.match(start) else NO_FIGURES
@@ -66,16 +66,9 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     return b""
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _of_answer(value: Mapping[str, Any]) -> Figures:
     usage = value.get("usage")
-    read, written = _tokens(usage) if isinstance(usage, dict) else (None, None)
+    read, written = tokens(usage) if isinstance(usage, dict) else (None, None)
     return Figures(_name(value.get("model")), read, written, _finish_reason(value))
 
 
@@ -89,20 +82,18 @@ def _finish_reason(value: Mapping[str, Any]) -> str | None:
     return _name(value.get("stop_reason"))
 
 
-def _tokens(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens read and written, by OpenAI's older or newer names, or Anthropic's."""
-    read = _count(usage.get("prompt_tokens"))
-    if read is None and (read := _count(usage.get("input_tokens"))) is not None:
-        read += _count(usage.get("cache_read_input_tokens")) or 0
-        read += _count(usage.get("cache_creation_input_tokens")) or 0
-    written = _count(usage.get("completion_tokens"))
-    return read, _count(usage.get("output_tokens")) if written is None else written
+def tokens(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens read and written, by OpenAI's older or newer names, or Anthropic's.
 
-
-def _count(value: object) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value < _MAX_TOKENS else None
+    Those read include what came from a cache or went into it, as OpenAI counts them. Anthropic counts them
+    apart.
+    """
+    read = count(usage.get("prompt_tokens"))
+    if read is None and (read := count(usage.get("input_tokens"))) is not None:
+        read += count(usage.get("cache_read_input_tokens")) or 0
+        read += count(usage.get("cache_creation_input_tokens")) or 0
+    written = count(usage.get("completion_tokens"))
+    return read, count(usage.get("output_tokens")) if written is None else written
 
 
 def _name(value: object) -> str | None:
@@ -130,7 +121,7 @@ def _found(body: bytes, tail: bytes, *, is_stream: bool) -> Figures:
 
 def _usage(text: bytes, *, first: bool) -> tuple[int | None, int | None]:
     for usage in _values(text, b"usage", first=first):
-        if isinstance(usage, dict) and (counts := _tokens(usage)) != (None, None):
+        if isinstance(usage, dict) and (counts := tokens(usage)) != (None, None):
             return counts
     return None, None
 

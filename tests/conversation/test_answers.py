@@ -79,7 +79,7 @@ def test_messages_of_anthropic() -> None:
         },
     }
     assert shown(answer) == [
-        "messages answer: claude, 5 tokens in (90 more from the cache, 7 more into it), 2 out, tool_use",
+        "messages answer: claude, 102 tokens in (90 of them from the cache, 7 into it), 2 out, tool_use",
         "── assistant\nHi\n→ f [t] {}",
     ]
 

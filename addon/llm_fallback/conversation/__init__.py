@@ -9,12 +9,10 @@ from llm_fallback.conversation.recognition import is_api_path, is_stream, may_be
 from llm_fallback.conversation.requests import request_text
 from llm_fallback.conversation.streams import only_the_beginning, stream_text
 from llm_fallback.conversation.timing import Arrivals
-from llm_fallback.conversation.values import count
 
 __all__ = [
     "Arrivals",
     "answer_text",
-    "count",
     "is_api_path",
     "is_stream",
     "may_be_answer",

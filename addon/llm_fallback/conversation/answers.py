@@ -7,15 +7,8 @@ from llm_fallback.conversation import layout
 from llm_fallback.conversation.content import item, message
 from llm_fallback.conversation.pieces import Answer, Error, Kind, Message, Piece
 from llm_fallback.conversation.usage import usage_text
-from llm_fallback.conversation.values import (
-    count,
-    decoded_size,
-    in_short,
-    mapping,
-    one_line,
-    parsed,
-    text,
-)
+from llm_fallback.conversation.values import decoded_size, in_short, one_line
+from llm_fallback.json_values import count, mapping, parsed, text
 from llm_fallback.wording import counted
 
 _BYTES_PER_NUMBER = 4  # embeddings in base64 are 32-bit floats

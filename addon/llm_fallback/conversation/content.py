@@ -4,17 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_fallback.conversation.pieces import Kind, Message, Piece
-from llm_fallback.conversation.values import (
-    address,
-    as_json,
-    decoded_size,
-    in_short,
-    items,
-    mapping,
-    one_line,
-    size,
-    text,
-)
+from llm_fallback.conversation.values import address, as_json, decoded_size, in_short, one_line, size
+from llm_fallback.json_values import items, mapping, text
 
 _MAX_DEPTH = 3
 _TEXTS = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})

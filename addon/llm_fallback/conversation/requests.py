@@ -6,7 +6,8 @@ from typing import Any
 from llm_fallback.conversation import layout
 from llm_fallback.conversation.content import item, message, pieces
 from llm_fallback.conversation.pieces import Message
-from llm_fallback.conversation.values import in_short, items, mapping, one_line, parsed, text
+from llm_fallback.conversation.values import in_short, one_line
+from llm_fallback.json_values import items, mapping, parsed, text
 from llm_fallback.wording import counted
 
 type _Read = Callable[[Mapping[str, Any]], str]

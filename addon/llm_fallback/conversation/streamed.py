@@ -7,7 +7,8 @@ from llm_fallback.conversation.answers import error_of, finish_of, model_of, res
 from llm_fallback.conversation.content import call, item, pieces
 from llm_fallback.conversation.draft import Draft
 from llm_fallback.conversation.pieces import Error, Kind
-from llm_fallback.conversation.values import items, mapping, one_line, parsed, text
+from llm_fallback.conversation.values import one_line
+from llm_fallback.json_values import items, mapping, parsed, text
 from llm_fallback.sse import ServerSentEvent
 
 _END = "[DONE]"

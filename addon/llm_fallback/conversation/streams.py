@@ -6,8 +6,8 @@ from llm_fallback.conversation import layout
 from llm_fallback.conversation.draft import Draft
 from llm_fallback.conversation.streamed import take
 from llm_fallback.conversation.timing import UNKNOWN, Arrivals, timing_text
-from llm_fallback.conversation.usage import output_tokens
 from llm_fallback.conversation.values import in_short, size
+from llm_fallback.figures import tokens
 from llm_fallback.sse import ServerSentEvent, SseParser
 
 UNFINISHED = "[the stream ends here, unfinished]"
@@ -35,7 +35,7 @@ def stream_text(body: bytes, arrivals: Arrivals = UNKNOWN, left_out: int = 0) ->
     if not draft.api and not draft.errors:
         return None
     notes = _notes(draft, strange, left_out=left_out, is_cut=is_cut)
-    timing = timing_text(arrivals, said_at, events, output_tokens(draft.usage))
+    timing = timing_text(arrivals, said_at, events, tokens(draft.usage)[1])
     return layout.answer(draft.answer(notes), timing)
 
 

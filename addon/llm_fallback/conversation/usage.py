@@ -3,18 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_fallback.conversation.values import count, mapping
-
-
-def output_tokens(usage: Mapping[str, Any]) -> int | None:
-    """How many tokens were generated, thinking included."""
-    return _first(usage, "completion_tokens", "output_tokens")
+from llm_fallback.figures import tokens
+from llm_fallback.json_values import count, mapping
 
 
 def usage_text(usage: Mapping[str, Any]) -> str:
-    """`120 tokens in (100 from the cache), 45 out (30 thinking)`, as far as it is known."""
-    tokens_in = _first(usage, "prompt_tokens", "input_tokens")
-    tokens_out = output_tokens(usage)
+    """`120 tokens in (100 of them from the cache), 45 out (30 thinking)`, as far as it is known."""
+    tokens_in, tokens_out = tokens(usage)
     known = []
     if tokens_in is not None:
         known.append(f"{tokens_in} tokens in{_cached(usage)}")
@@ -30,11 +25,10 @@ def _cached(usage: Mapping[str, Any]) -> str:
     details = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     if cached := _first(details, "cached_tokens"):
         return f" ({cached} of them from the cache)"
-    # Anthropic does not count them among the others.
     read, written = _first(usage, "cache_read_input_tokens"), _first(usage, "cache_creation_input_tokens")
-    more = [f"{read} more from the cache"] if read else []
-    more += [f"{written} more into it" if read else f"{written} more into the cache"] if written else []
-    return f" ({', '.join(more)})" if more else ""
+    known = [f"{read} of them from the cache"] if read else []
+    known += [f"{written} into it" if read else f"{written} of them into the cache"] if written else []
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _first(values: Mapping[str, Any], *names: str) -> int | None:

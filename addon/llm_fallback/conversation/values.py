@@ -1,10 +1,10 @@
-"""JSON from anybody, read without trust: what is of another type than expected is as good as absent."""
+"""Values of JSON as they may be shown: in short, without files and secrets."""
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from llm_fallback.json_values import text
 from llm_fallback.redaction import REDACTED, is_credential, redact_query
 
 _MAX_VALUE = 200
@@ -12,41 +12,10 @@ _MAX_STRING = 120
 _MAX_ENTRIES = 40
 _MAX_DEPTH = 6
 _MAX_LINE = 160
-_MAX_COUNT = 10**15
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _DATA_URL = re.compile(
     r"data:([\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w=.-]{1,60}){0,4};base64,([A-Za-z0-9+/_=-]{0,})"
 )
-
-
-def parsed(source: str | bytes) -> Any:
-    """The value of a JSON text; None for what is none."""
-    try:
-        return json.loads(source)
-    except (ValueError, RecursionError):
-        return None
-
-
-def text(value: object) -> str:
-    """The text, or an empty one."""
-    return value if isinstance(value, str) else ""
-
-
-def items(value: object) -> list[Any]:
-    """The list, or an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The object, or an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def count(value: object) -> int | None:
-    """The number of something, if it is one that can be true."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < _MAX_COUNT else None
 
 
 def size(number: int) -> str:

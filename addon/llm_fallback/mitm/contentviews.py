@@ -9,7 +9,6 @@ from mitmproxy.contentviews import Contentview, Metadata
 from llm_fallback.conversation import (
     Arrivals,
     answer_text,
-    count,
     is_api_path,
     is_stream,
     may_be_answer,
@@ -18,6 +17,7 @@ from llm_fallback.conversation import (
     request_text,
     stream_text,
 )
+from llm_fallback.json_values import count
 from llm_fallback.mitm import attempts, carriage
 
 NAME = "LLM"
