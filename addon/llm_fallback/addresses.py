@@ -2,6 +2,9 @@
 
 import ipaddress
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""By the scheme of a URL."""
+
 
 def is_address(value: str) -> bool:
     """Whether it is an IP address."""

@@ -24,6 +24,9 @@ from typing import NamedTuple
 
 from llm_fallback.addresses import with_port
 
+GATEWAY_ERRORS = frozenset({502, 503, 504})
+"""What Envoy calls so."""
+
 _ROUNDING = 1e-9  # of an interval: binary fractions must not move a tick
 _DEFAULT_MAX_EJECTION_S = 300.0
 
@@ -254,7 +257,7 @@ class Detector:
             if not outcome.local_origin:  # an established connection proves nothing about the answers
                 health.reset(Reason.CONSECUTIVE_5XX, Reason.CONSECUTIVE_GATEWAY)
             return ()
-        if outcome.status in (502, 503, 504):
+        if outcome.status in GATEWAY_ERRORS:
             return (Reason.CONSECUTIVE_GATEWAY, Reason.CONSECUTIVE_5XX)
         health.reset(Reason.CONSECUTIVE_GATEWAY)
         return (Reason.CONSECUTIVE_5XX,)

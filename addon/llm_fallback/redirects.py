@@ -1,12 +1,11 @@
 """Answers that a rule gives itself: redirects, and fixed ones. Pure."""
 
+from llm_fallback.addresses import DEFAULT_PORTS
 from llm_fallback.config.routes import DirectResponse, Redirect
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.matching import RequestFacts
 from llm_fallback.redaction import drop_query_credentials
 from llm_fallback.resources.base import Expanded
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def reply(action: Redirect | DirectResponse, facts: RequestFacts) -> LocalReply:
@@ -31,7 +30,7 @@ def location(redirect: Redirect, facts: RequestFacts) -> str:
 
 def _port(port: int | None, scheme: str) -> str:
     """The port as it is appended to the authority; one that the scheme implies is not."""
-    return "" if not port or port == _DEFAULT_PORTS.get(scheme) else f":{port}"
+    return "" if not port or port == DEFAULT_PORTS.get(scheme) else f":{port}"
 
 
 def _own_authority(facts: RequestFacts, scheme: str, *, replaces_port: bool) -> str:
@@ -39,7 +38,7 @@ def _own_authority(facts: RequestFacts, scheme: str, *, replaces_port: bool) -> 
     host, colon, port = facts.authority.rpartition(":")
     if not colon or port.endswith("]"):  # an IPv6 address without port has colons too
         return facts.authority
-    was_default = scheme != facts.scheme and port == str(_DEFAULT_PORTS.get(facts.scheme))
+    was_default = scheme != facts.scheme and port == str(DEFAULT_PORTS.get(facts.scheme))
     return host if replaces_port or was_default else facts.authority
 
 

@@ -1,10 +1,11 @@
 """Whether a failed attempt is tried again, and when (Envoy's router with Istio's policies). Pure."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from llm_fallback.config.routes import Retries
+from llm_fallback.outlier import GATEWAY_ERRORS
 
 MAX_REPLAY_BYTES = 1024 * 1024
 """Envoy keeps a request body for retries up to its buffer limit; a larger one is sent once."""
@@ -12,7 +13,6 @@ MAX_REPLAY_BYTES = 1024 * 1024
 _MAX_BACKOFF_FACTOR = 10
 _ANY_RESET = frozenset({"5xx", "gateway-error", "reset"})
 _ANY_CONNECT_FAILURE = _ANY_RESET | {"connect-failure", "reset-before-request"}
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
 _RETRIABLE_4XX = frozenset({409})
 _GRPC_CONDITIONS = {
     "1": "cancelled",
@@ -49,15 +49,22 @@ def retries_failure(policy: Retries, failure: Failure) -> bool:
             return not _ANY_RESET.isdisjoint(policy.retry_on)
 
 
+def mean_status(words: Collection[str], status: int) -> bool:
+    """Whether words of `retry_on` are about an answer with this status."""
+    return (
+        ("5xx" in words and 500 <= status <= 599)
+        or ("gateway-error" in words and status in GATEWAY_ERRORS)
+        or ("retriable-4xx" in words and status in _RETRIABLE_4XX)
+    )
+
+
 def retries_answer(policy: Retries, status: int, header: Callable[[str], str | None]) -> bool:
     """Whether the policy covers an answer with this status; `header` gives its headers by name."""
     words = policy.retry_on
     if header("x-envoy-ratelimited") is not None:
         return "envoy-ratelimited" in words
     return (
-        ("5xx" in words and 500 <= status <= 599)
-        or ("gateway-error" in words and status in _GATEWAY_ERRORS)
-        or ("retriable-4xx" in words and status in _RETRIABLE_4XX)
+        mean_status(words, status)
         or status in policy.codes
         or _GRPC_CONDITIONS.get(header("grpc-status") or "") in words
     )

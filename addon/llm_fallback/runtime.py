@@ -15,6 +15,9 @@ from typing import Any
 
 FOLDER_VARIABLE = "LLM_FALLBACK_RUNTIME_DIR"
 
+DESCRIPTOR_VARIABLE = "LLM_FALLBACK_RUN_DESCRIPTOR"
+"""The end of the socket between a proxy and the `llm-fallback run` that has started it."""
+
 
 class NoRuntimeError(LookupError):
     """There is not exactly one proxy as asked for, in a sentence."""

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llm_fallback.addresses import is_address
-from llm_fallback.config.snapshot import Target
+from llm_fallback.config.snapshot import NO_LIMIT, Target
 from llm_fallback.metrics import Metrics
 from llm_fallback.status import EndpointStatus, TargetStatus, cluster_name
 
-_NO_LIMIT = 2**32 - 1  # Istio's
 _PRIORITIES = ("default", "high")
 _RATES = ("success_rate_average", "success_rate_ejection_threshold")
 
@@ -129,4 +128,4 @@ def _limits(target: Target) -> dict[str, int]:
         "max_requests": pool.max_requests,
         "max_retries": pool.max_retries,
     }
-    return {name: _NO_LIMIT if limit is None else limit for name, limit in limits.items()}
+    return {name: NO_LIMIT if limit is None else limit for name, limit in limits.items()}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-DESCRIPTOR_VARIABLE = "LLM_FALLBACK_RUN_DESCRIPTOR"  # mitm/companion.py reads it
+from llm_fallback.runtime import DESCRIPTOR_VARIABLE
+
 _START_S = 60.0
 _STOP_S = 10.0
 _MOST_SHOWN = 20

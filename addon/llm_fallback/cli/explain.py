@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from llm_fallback.addresses import DEFAULT_PORTS
 from llm_fallback.cli.check import add_files, add_workload, load_files, write
 from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
@@ -29,7 +30,6 @@ fallback, what would be sent, and the limits in force. Nothing is sent, and cred
 docs/explain.md explains the JSON of -o json. Exit status: 0 if there is an answer, 1 if the configuration has
 errors, 2 for bad usage."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_WIDTH = 120
 
 
@@ -109,7 +109,7 @@ def _request(options: argparse.Namespace) -> OriginalRequest:
     return OriginalRequest(
         options.method,
         (url.hostname or "").removesuffix("."),
-        url.port or _DEFAULT_PORTS[url.scheme],
+        url.port or DEFAULT_PORTS[url.scheme],
         normalised(path or "/"),
         _headers(options.headers),
         _body(options.body),
@@ -124,7 +124,7 @@ def _url(written: str) -> SplitResult:
         port = url.port
     except ValueError:
         url, port = urlsplit(""), None
-    if url.scheme not in _DEFAULT_PORTS or not url.hostname or port == 0:
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or port == 0:
         raise _BadUsage(
             "--url: not a URL; write it whole, such as http://api.example.com/v1/chat/completions"
         )

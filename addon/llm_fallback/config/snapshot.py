@@ -121,6 +121,10 @@ class LoadBalancing:
     warmup: Warmup | None = None
 
 
+NO_LIMIT = 2**32 - 1
+"""What Istio has Envoy count up to where a limit is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionPool:
     """Limits on connections and requests to a target (Istio's connectionPool); None and 0 are no limit.

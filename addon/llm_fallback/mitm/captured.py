@@ -5,6 +5,7 @@ from typing import Any
 
 from mitmproxy import http
 
+from llm_fallback.addresses import DEFAULT_PORTS
 from llm_fallback.events import PER_TRY_TIMEOUT
 from llm_fallback.json_members import set_members
 from llm_fallback.local_replies import Flag
@@ -23,7 +24,6 @@ _KIND_OF = {
     PER_TRY_TIMEOUT: FaultKind.HANG,
 }
 _SENT_BY_US = frozenset({ATTEMPT_COUNT, EXPECTED_TIMEOUT, "content-length"})
-_PORTS = {"http": 80, "https": 443}
 
 
 def request_of(flow: http.HTTPFlow) -> OriginalRequest:
@@ -45,7 +45,7 @@ def request_of(flow: http.HTTPFlow) -> OriginalRequest:
     return OriginalRequest(
         str(decision.get("method") or request.method),
         host,
-        _PORTS.get(scheme, 80),
+        DEFAULT_PORTS.get(scheme, 80),
         str(decision.get("path") or request.path),
         (("Host", host), *kept),
         _with_model(body, decision.get("request_model")),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mitmproxy import ctx, tls
 
-DESCRIPTOR_VARIABLE = "LLM_FALLBACK_RUN_DESCRIPTOR"
+from llm_fallback.runtime import DESCRIPTOR_VARIABLE
 
 
 class Companion:

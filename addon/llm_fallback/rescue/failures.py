@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from llm_fallback.config.rescue import Link, RescuePolicy
 from llm_fallback.outlier import Outcome, OutlierPolicy
 from llm_fallback.rescue.gate import Verdict
-from llm_fallback.retry import Failure
+from llm_fallback.retry import Failure, mean_status
 
 NO_HEADERS = "response-timeout"
 NO_BEGINNING = "first-token-timeout"
 """The policy's word for an answer whose first token does not come."""
 
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
 _NO_ANSWER = frozenset({"reset", "gateway-error", "5xx"})  # Envoy's: who gives no answer at all is meant, too
 _NOT_CONNECTED = _NO_ANSWER | {"connect-failure"}
 _WORDS = {
@@ -33,13 +32,7 @@ def covers_failure(policy: RescuePolicy, failure: Failure) -> bool:
 
 def covers_status(policy: RescuePolicy, status: int) -> bool:
     """Whether an answer with this status is a failure to be rescued."""
-    words = policy.failures
-    return (
-        status in policy.codes
-        or ("5xx" in words and 500 <= status <= 599)
-        or ("gateway-error" in words and status in _GATEWAY_ERRORS)
-        or ("retriable-4xx" in words and status == 409)
-    )
+    return status in policy.codes or mean_status(policy.failures, status)
 
 
 def proved_by(status: int, policy: RescuePolicy, detection: OutlierPolicy | None) -> Outcome:

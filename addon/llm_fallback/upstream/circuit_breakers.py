@@ -18,9 +18,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from llm_fallback.config.snapshot import ConnectionPool
-
-_NO_LIMIT = 2**32 - 1  # Istio's
+from llm_fallback.config.snapshot import NO_LIMIT, ConnectionPool
 
 type Place = tuple[str, int | None]
 """Host and port as they are in a URL."""
@@ -45,10 +43,10 @@ class Resource:
 
     def __init__(self, maximum: int | None) -> None:
         self.count = 0
-        self.maximum = _NO_LIMIT if maximum is None else maximum
+        self.maximum = NO_LIMIT if maximum is None else maximum
 
     def __repr__(self) -> str:
-        return str(self.count) if self.maximum == _NO_LIMIT else f"{self.count}/{self.maximum}"
+        return str(self.count) if self.maximum == NO_LIMIT else f"{self.count}/{self.maximum}"
 
     def take(self) -> bool:
         """Count one more; False if there are as many as there may be."""
