@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from llm_fallback.config.snapshot import TargetKey
+from llm_fallback.config.snapshot import TargetEndpoint, TargetKey
 from llm_fallback.outlier import Endpoint, Return
 
 
@@ -49,7 +49,7 @@ class ByHand:
         self.spans[key, endpoint] = _Span(before.since if before else now, until, leaving)
         return new
 
-    def since(self) -> Iterator[tuple[tuple[TargetKey, Endpoint], float]]:
+    def since(self) -> Iterator[tuple[TargetEndpoint, float]]:
         """Who is out, and since when; twice, if they are out by themselves and with their target."""
         for (key, _), span in self.spans.items():
             yield from (((key, endpoint), span.since) for endpoint in span.endpoints)

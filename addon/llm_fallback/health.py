@@ -3,14 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from llm_fallback.by_hand import ByHand
-from llm_fallback.config.snapshot import Target, TargetKey
+from llm_fallback.config.snapshot import Target, TargetEndpoint, TargetKey
 from llm_fallback.events import Ejected, Returned
 from llm_fallback.outlier import Detector, Endpoint, Monitor, Outcome, State
 from llm_fallback.rescue.hold_offs import HoldOffs
-
-type Place = tuple[TargetKey, Endpoint]
-"""An endpoint of a target."""
-
 
 ASKED = "asked by the provider"
 """The reason for an ejection that is no outlier detection's."""
@@ -197,7 +193,7 @@ class Health:
         detector = self._detectors.get(target.key)
         return detector.state(endpoint, now=now) if detector else None
 
-    def advance(self, now: float) -> list[tuple[Place, Returned]]:
+    def advance(self, now: float) -> list[tuple[TargetEndpoint, Returned]]:
         """Do the sweeps that are due; say who came back."""
         due = self._hold_offs.advance(now)
         if self._by_hand.spans:
@@ -240,16 +236,16 @@ class Health:
         target = self._targets.get(key)
         return target is not None and (target.per_address or endpoint in target.endpoints)
 
-    def _out_since(self) -> dict[Place, float]:
+    def _out_since(self) -> dict[TargetEndpoint, float]:
         """All that are out of rotation, and since when."""
         found = [
             *(((key, each), at) for key in self._with_ejections for each, at in self._detectors[key].since()),
             *self._by_hand.since(),
             *self._hold_offs.since(),
         ]
-        out: dict[Place, float] = {}
-        for place, since in found:
-            out[place] = min(since, out.get(place, since))
+        out: dict[TargetEndpoint, float] = {}
+        for each, since in found:
+            out[each] = min(since, out.get(each, since))
         return out
 
     def _is_out(self, key: TargetKey, endpoint: Endpoint) -> bool:

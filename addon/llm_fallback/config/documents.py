@@ -9,7 +9,7 @@ import yaml
 
 from llm_fallback.config import syntax
 from llm_fallback.config.findings import Code, Finding
-from llm_fallback.config.values import Composed, Place, Problem, compose
+from llm_fallback.config.values import Composed, Layout, Problem, compose
 from llm_fallback.resources.base import Expanded
 
 type Path = tuple[str | int, ...]
@@ -30,7 +30,7 @@ class Document:
     name: str
     """`Kind/name`, as findings call a resource; as written, so that no variable's value is in it."""
     value: dict[str, Any]
-    place: Place
+    layout: Layout
     has_braces: bool = False
     """Whether a `{` is in any string of its file's document; if not, there is nothing to expand."""
     has_empties: bool = False
@@ -39,20 +39,20 @@ class Document:
     @property
     def is_broken(self) -> bool:
         """Whether its syntax has been reported; then the value holds what could be read."""
-        return self.place.is_broken
+        return self.layout.is_broken
 
     def line(self, path: Path) -> int:
         """The line of the path, or of the nearest place above it that was written."""
-        place: Place | None = self.place
-        line = self.place.line
+        layout: Layout | None = self.layout
+        line = self.layout.line
         for part in path:
-            if place is None:
+            if layout is None:
                 break
             try:
-                line = place.lines[part]  # type: ignore[index]  # the wrong kind of part is a TypeError
+                line = layout.lines[part]  # type: ignore[index]  # the wrong kind of part is a TypeError
             except (LookupError, TypeError):
                 break
-            place = place.places.get(part)
+            layout = layout.inner.get(part)
         return line
 
     def finding(self, path: Path, problem: str, hint: str, code: Code) -> Finding:
@@ -148,12 +148,12 @@ def _documents(file: str, composed: Composed, findings: list[Finding]) -> Iterat
     """The document, or its items if it is a list."""
     if composed.value is None:
         return  # what was wrong with it has been said
-    if not isinstance(composed.value, dict) or composed.place is None:
+    if not isinstance(composed.value, dict) or composed.layout is None:
         hint = "write --- between resources, or a List with items" if isinstance(composed.value, list) else ""
         findings.append(Finding(file, composed.line, "", "", _MAPPING, hint, Code.YAML_SYNTAX))
         return
-    root = Document(file, "", composed.value, composed.place, composed.has_braces, composed.has_empties)
-    yield from _items(_inner(root, composed.value, composed.place), findings)
+    root = Document(file, "", composed.value, composed.layout, composed.has_braces, composed.has_empties)
+    yield from _items(_inner(root, composed.value, composed.layout), findings)
 
 
 def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
@@ -162,8 +162,8 @@ def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
     if not isinstance(kind, str) or not kind.endswith("List") or "spec" in document.value:
         yield document
         return
-    place = document.place.places.get("items")
-    if not isinstance(items, list) or place is None:
+    layout = document.layout.inner.get("items")
+    if not isinstance(items, list) or layout is None:
         if items is not None:  # kubectl's word for an empty list
             findings.append(document.finding(("items",), "must be a list", "", Code.WRONG_TYPE))
         return
@@ -174,14 +174,14 @@ def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
             continue
         # Items of a VirtualServiceList may leave out what the list says for all of them.
         value = item if kind == "List" else {key: v for key, v in defaults.items() if v is not None} | item
-        yield from _items(_inner(document, value, place.places[index]), findings)
+        yield from _items(_inner(document, value, layout.inner[index]), findings)
 
 
-def _inner(document: Document, value: dict[str, Any], place: Place) -> Document:
+def _inner(document: Document, value: dict[str, Any], layout: Layout) -> Document:
     """A resource in a document, or the whole of it, under its own name."""
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return replace(document, name=f"{_word(value.get('kind'))}/{_word(name)}", value=value, place=place)
+    return replace(document, name=f"{_word(value.get('kind'))}/{_word(name)}", value=value, layout=layout)
 
 
 def _word(value: object) -> str:

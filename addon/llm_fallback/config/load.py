@@ -122,7 +122,7 @@ class _Reading:
                     self.skipped[document.name.partition("/")[0]] += 1
             elif document.is_broken or isinstance(kind, Finding):
                 _note_broken(kind, document, self.collector)
-            elif document.place.size > MAX_RESOURCE_VALUES:
+            elif document.layout.size > MAX_RESOURCE_VALUES:
                 problem = f"has more than {MAX_RESOURCE_VALUES} values, aliases counted each time"
                 self.findings.append(document.finding((), problem, "split it", Code.TOO_LARGE))
                 self.is_cut = True

@@ -180,6 +180,9 @@ class Target:
 
 type TargetKey = tuple[str, int, str | None]
 
+type TargetEndpoint = tuple[TargetKey, Endpoint]
+"""An endpoint of a target: another target may have the same."""
+
 
 def name_of(key: TargetKey) -> str:
     """The name of a target, `host:port` or `host:port/subset`."""

@@ -69,13 +69,13 @@ _Scalars.yaml_implicit_resolvers = {
 
 
 @dataclass(slots=True)
-class Place:
+class Layout:
     """Where a mapping or list and what is in it were written."""
 
     line: int
     lines: dict[str, int] | list[int]
     """Where each key or item begins."""
-    places: dict[str | int, "Place"] = field(default_factory=dict)
+    inner: dict[str | int, "Layout"] = field(default_factory=dict)
     """The mappings and lists among them."""
     size: int = 1
     """How many values it is, aliases counted each time."""
@@ -96,11 +96,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """One document: its value, and its place where it is a mapping or a list."""
+    """One document: its value, and its layout where it is a mapping or a list."""
 
     line: int
     value: Any
-    place: Place | None
+    layout: Layout | None
     problems: list[Problem]
     has_braces: bool
     """Whether a `{` is in any string: a reference to a variable, perhaps, or a template."""
@@ -114,7 +114,7 @@ class _Item:
 
     value: Any
     line: int
-    place: Place | None = None
+    layout: Layout | None = None
     text: str | None = None
     is_plain: bool = False
 
@@ -124,7 +124,7 @@ class _Frame:
     """A mapping or list that is being read."""
 
     value: Any
-    place: Place
+    layout: Layout
     anchor: str | None
     key: Any = _NOTHING
     key_line: int = 0
@@ -143,9 +143,9 @@ def compose(text: bytes) -> Iterator[Composed]:
         if kind is yaml.ScalarEvent:
             composer.scalar(event)
         elif kind is yaml.MappingStartEvent:
-            composer.start({}, Place(event.start_mark.line + 1, {}), event)
+            composer.start({}, Layout(event.start_mark.line + 1, {}), event)
         elif kind is yaml.SequenceStartEvent:
-            composer.start([], Place(event.start_mark.line + 1, []), event)
+            composer.start([], Layout(event.start_mark.line + 1, []), event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             composer.end()
         elif kind is yaml.AliasEvent:
@@ -177,7 +177,7 @@ class _Composer:
         """What the events since the last document add up to."""
         root = self._root or _Item(None, 1)
         composed = Composed(
-            root.line, root.value, root.place, self._problems, self._has_braces, self._has_empties
+            root.line, root.value, root.layout, self._problems, self._has_braces, self._has_empties
         )
         self._begin()
         return composed
@@ -202,14 +202,14 @@ class _Composer:
             self._anchors[event.anchor] = item
         self._put(item)
 
-    def start(self, value: Any, place: Place, event: Any) -> None:
+    def start(self, value: Any, layout: Layout, event: Any) -> None:
         """A mapping or list begins."""
         if len(self._stack) >= MAX_DEPTH:
             _too_deep(event.start_mark)
         self._count(1, event.start_mark)
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._stack.append(_Frame(value, place, event.anchor))
+        self._stack.append(_Frame(value, layout, event.anchor))
 
     def end(self) -> None:
         """The mapping or list that began last is complete."""
@@ -217,7 +217,7 @@ class _Composer:
         for merge in frame.merges:
             self._merge(frame, merge)
         self._stack.pop()
-        item = _Item(frame.value, frame.place.line, frame.place)
+        item = _Item(frame.value, frame.layout.line, frame.layout)
         if frame.anchor:
             self._anchors[frame.anchor] = item
         self._put(item)
@@ -232,11 +232,11 @@ class _Composer:
         if item is None:
             self._problem(line, "an alias of what it stands in")
             item = _Item(None, line)
-        elif item.place:
-            self._count(item.place.size, mark)
-            if len(self._stack) + item.place.depth > MAX_DEPTH:
+        elif item.layout:
+            self._count(item.layout.size, mark)
+            if len(self._stack) + item.layout.depth > MAX_DEPTH:
                 _too_deep(mark)
-        self._put(_Item(item.value, line, item.place, item.text))
+        self._put(_Item(item.value, line, item.layout, item.text))
 
     def _count(self, values: int, mark: Any) -> None:
         self._values += values
@@ -261,16 +261,16 @@ class _Composer:
             self._root = item
             return
         frame = self._stack[-1]
-        parent = frame.place
-        if item.place:
-            parent.size += item.place.size
-            parent.depth = max(parent.depth, item.place.depth + 1)
-            parent.is_broken |= item.place.is_broken
+        parent = frame.layout
+        if item.layout:
+            parent.size += item.layout.size
+            parent.depth = max(parent.depth, item.layout.depth + 1)
+            parent.is_broken |= item.layout.is_broken
         else:
             parent.size += 1
         if isinstance(parent.lines, list):
-            if item.place:
-                parent.places[len(parent.lines)] = item.place
+            if item.layout:
+                parent.inner[len(parent.lines)] = item.layout
             parent.lines.append(item.line)
             frame.value.append(item.value)
         elif frame.key is _NOTHING:
@@ -286,8 +286,8 @@ class _Composer:
         elif key is not _DROPPED:
             lines[key] = frame.key_line
             frame.value[key] = item.value
-            if item.place:
-                frame.place.places[key] = item.place
+            if item.layout:
+                frame.layout.inner[key] = item.layout
 
     def _key(self, frame: _Frame, item: _Item) -> Any:
         if item.text is None:
@@ -304,25 +304,25 @@ class _Composer:
         """Add what `<<` names: what is written stands, and the first of several merges."""
         sources = merge.value if isinstance(merge.value, list) else [merge.value]
         for index, source in enumerate(sources):
-            place = (
-                merge.place.places.get(index) if merge.place and source is not merge.value else merge.place
+            layout = (
+                merge.layout.inner.get(index) if merge.layout and source is not merge.value else merge.layout
             )
-            if not isinstance(source, dict) or place is None or isinstance(place.lines, list):
-                if not frame.place.is_broken:
+            if not isinstance(source, dict) or layout is None or isinstance(layout.lines, list):
+                if not frame.layout.is_broken:
                     self._problem(merge.line, "<< merges mappings only")
                 return
             for key, value in source.items():
                 if key in frame.value:
                     continue
                 frame.value[key] = value
-                frame.place.lines[key] = place.lines[key]
-                if key in place.places:
-                    frame.place.places[key] = place.places[key]
+                frame.layout.lines[key] = layout.lines[key]
+                if key in layout.inner:
+                    frame.layout.inner[key] = layout.inner[key]
 
     def _problem(self, line: int, problem: str, hint: str = "", *, is_duplicate: bool = False) -> None:
         self._problems.append(Problem(line, problem, hint, is_duplicate))
         for frame in self._stack:
-            frame.place.is_broken = True
+            frame.layout.is_broken = True
 
 
 def _too_deep(mark: Any) -> NoReturn:

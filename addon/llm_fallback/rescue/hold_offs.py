@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from llm_fallback.config.snapshot import TargetKey
+from llm_fallback.config.snapshot import TargetEndpoint, TargetKey
 from llm_fallback.outlier import Endpoint, Return
 
 
@@ -10,7 +10,7 @@ class HoldOffs:
     """Until when each of them is left alone; `now` is in seconds of one monotonic clock."""
 
     def __init__(self) -> None:
-        self._until: dict[tuple[TargetKey, Endpoint], tuple[float, float]] = {}
+        self._until: dict[TargetEndpoint, tuple[float, float]] = {}
 
     def hold(self, key: TargetKey, endpoint: Endpoint, *, now: float, until: float) -> bool:
         """Leave the endpoint alone; False if it is already, for at least as long."""
@@ -29,7 +29,7 @@ class HoldOffs:
         known = self._until.get((key, endpoint))
         return known[1] if known else None
 
-    def since(self) -> Iterator[tuple[tuple[TargetKey, Endpoint], float]]:
+    def since(self) -> Iterator[tuple[TargetEndpoint, float]]:
         """Who is left alone, and since when."""
         return ((place, since) for place, (since, _) in self._until.items())
 
@@ -47,7 +47,7 @@ class HoldOffs:
         known = self._until.pop((key, endpoint), None)
         return Return(endpoint, now - known[0]) if known else None
 
-    def _release(self, place: tuple[TargetKey, Endpoint]) -> tuple[TargetKey, Return]:
+    def _release(self, place: TargetEndpoint) -> tuple[TargetKey, Return]:
         since, until = self._until.pop(place)
         return place[0], Return(place[1], until - since)
 

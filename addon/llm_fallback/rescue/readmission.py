@@ -7,10 +7,8 @@ import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from llm_fallback.config.snapshot import Target, TargetKey
+from llm_fallback.config.snapshot import Target, TargetEndpoint
 from llm_fallback.outlier import Endpoint
-
-type Place = tuple[TargetKey, Endpoint]
 
 _FIRST_SHARE = 0.1
 
@@ -34,12 +32,12 @@ class Readmission:
     """The endpoints that came back; `now` is in seconds of one clock."""
 
     def __init__(self) -> None:
-        self._trials: dict[Place, Trial] = {}
+        self._trials: dict[TargetEndpoint, Trial] = {}
 
     def adopt(self, targets: Iterable[Target]) -> None:
         """Forget all targets but these, and their endpoints that are no longer written down."""
         stay = {target.key for target in targets}
-        self._trials = {place: trial for place, trial in self._trials.items() if place[0] in stay}
+        self._trials = {each: trial for each, trial in self._trials.items() if each[0] in stay}
         for target in targets:
             if not target.per_address:
                 self.keep_only(target, target.endpoints)
@@ -50,19 +48,25 @@ class Readmission:
             if key == target.key and endpoint not in endpoints:
                 del self._trials[key, endpoint]
 
-    def returned(self, place: Place, *, now: float) -> None:
+    def returned(self, endpoint: TargetEndpoint, *, now: float) -> None:
         """An ejection is over."""
-        self._trials[place] = Trial(now)
+        self._trials[endpoint] = Trial(now)
 
-    def vouch(self, place: Place) -> None:
+    def vouch(self, endpoint: TargetEndpoint) -> None:
         """Somebody says that the endpoint has nothing to prove."""
-        self._trials.pop(place, None)
+        self._trials.pop(endpoint, None)
 
     def admits(
-        self, place: Place, *, probation: bool, slow_start_s: float, now: float, rng: random.Random
+        self,
+        endpoint: TargetEndpoint,
+        *,
+        probation: bool,
+        slow_start_s: float,
+        now: float,
+        rng: random.Random,
     ) -> bool:
         """Whether one more request may go to the endpoint."""
-        back = self._trials.get(place)
+        back = self._trials.get(endpoint)
         if back is None:
             return True
         if probation and back.is_unproven:
@@ -70,9 +74,9 @@ class Readmission:
         share = max(_FIRST_SHARE, (now - back.at) / slow_start_s) if slow_start_s else 1.0
         return share >= 1.0 or rng.random() < share
 
-    def begin(self, place: Place) -> Trial | None:
+    def begin(self, endpoint: TargetEndpoint) -> Trial | None:
         """A request goes to the endpoint; the trial that it is, if it is one: its end must be told."""
-        back = self._trials.get(place)
+        back = self._trials.get(endpoint)
         if back is None or not back.is_unproven or back.is_under_way:
             return None
         back.is_under_way = True

@@ -20,7 +20,7 @@ from aiohttp.connector import Connection
 
 from llm_fallback.config.snapshot import NO_LIMIT, ConnectionPool
 
-type Place = tuple[str, int | None]
+type Authority = tuple[str, int | None]
 """Host and port as they are in a URL."""
 
 
@@ -74,7 +74,7 @@ class Host:
 
     __slots__ = ("active", "connections", "place", "queue")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Authority) -> None:
         self.place = place
         self.active = 0
         self.connections = 0
@@ -105,26 +105,26 @@ class CircuitBreakers:
         self.is_draining = False
         self.settings = settings
         self._unused = unused
-        self._hosts: dict[Place, Host] = {}
+        self._hosts: dict[Authority, Host] = {}
         self._open: dict[ResponseHandler, _Opened] = {}
 
-    def active(self, place: Place) -> int:
+    def active(self, place: Authority) -> int:
         """The requests that an endpoint is serving."""
         host = self._hosts.get(place)
         return host.active if host else 0
 
-    def load(self, place: Place) -> Load:
+    def load(self, place: Authority) -> Load:
         """What an endpoint has to do at present."""
         host = self._hosts.get(place)
         return Load(host.connections, host.active, len(host.queue)) if host else Load()
 
-    def host(self, place: Place) -> Host:
+    def host(self, place: Authority) -> Host:
         """The endpoint at this place."""
         if (host := self._hosts.get(place)) is None:
             host = self._hosts[place] = Host(place)
         return host
 
-    def keep_only(self, places: Collection[Place]) -> None:
+    def keep_only(self, places: Collection[Authority]) -> None:
         """Close the connections to all other endpoints, those in use when they come free."""
         for opened in list(self._open.values()):
             if opened.host.place not in places:

@@ -15,7 +15,7 @@ from llm_fallback.config.snapshot import Target, TargetKey
 from llm_fallback.messages import Headers, Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
-from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Load, Overflow, Place, Resource
+from llm_fallback.upstream.circuit_breakers import Authority, CircuitBreakers, Load, Overflow, Resource
 from llm_fallback.upstream.connector import on_connected
 from llm_fallback.upstream.pool import Pool
 from llm_fallback.upstream.tls import TlsContexts
@@ -225,7 +225,7 @@ class UpstreamClient:
         return self._resolver
 
 
-def _place(endpoint: Endpoint) -> Place:
+def _place(endpoint: Endpoint) -> Authority:
     """The endpoint as it is in a URL."""
     url = _url(endpoint, "/", is_tls=True)
     return url.raw_host or "", endpoint.port

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from llm_fallback.upstream.circuit_breakers import CircuitBreakers, Overflow, Place, Turn
+from llm_fallback.upstream.circuit_breakers import Authority, CircuitBreakers, Overflow, Turn
 from llm_fallback.upstream.protocol import Protocol
 
 on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
@@ -143,5 +143,5 @@ class Connector(aiohttp.TCPConnector):
             pending.give_back()
 
 
-def _place(req: aiohttp.ClientRequest) -> Place:
+def _place(req: aiohttp.ClientRequest) -> Authority:
     return req.url.raw_host or "", req.url.port

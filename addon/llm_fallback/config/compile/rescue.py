@@ -8,7 +8,7 @@ from llm_fallback.config.rescue import Budget, Hedging, Limits, Link, RescuePoli
 from llm_fallback.config.validate import Written
 from llm_fallback.resources.llmfallbackpolicy import ChainLink, LLMFallbackPolicySpec, TargetKind
 
-type _Place = tuple[TargetKind, str, str, str | None]
+type _Attachment = tuple[TargetKind, str, str, str | None]
 """Kind, namespace, name, and the rule's name."""
 
 
@@ -16,7 +16,7 @@ class Policies:
     """The policies of a configuration, by what they are attached to."""
 
     def __init__(self, collection: Collection) -> None:
-        self._of: dict[_Place, RescuePolicy] = {}
+        self._of: dict[_Attachment, RescuePolicy] = {}
         for written in collection.policies:
             metadata = written.resource.metadata
             policy = rescue_policy(written.resource.spec, name=metadata.name, source=written.place)
