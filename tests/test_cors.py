@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from llm_fallback.config.routes import Cors, MatchType, StringMatch
 from llm_fallback.cors import preflight, response_headers
-from llm_fallback.header_operations import Fields
+from llm_fallback.headers import Headers
 from llm_fallback.matching import RequestFacts
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_preflight_goes_on(asked: RequestFacts, *, forward: bool) -> 
         pytest.param(False, (CREDENTIALS, ("access-control-allow-methods", "GET")), id="ignore"),
     ],
 )
-def test_a_preflight_of_another_origin(*, forward: bool, expected: Fields | None) -> None:
+def test_a_preflight_of_another_origin(*, forward: bool, expected: Headers | None) -> None:
     """Sent on, or answered without a word about the origin."""
     cors = Cors(A, ("GET",), expose=("x-c",), credentials=True, forward_unmatched_preflights=forward)
 
@@ -122,7 +122,7 @@ def test_a_preflight_of_another_origin(*, forward: bool, expected: Fields | None
         ),
     ],
 )
-def test_response_headers(cors: Cors, asked: RequestFacts, expected: Fields) -> None:
+def test_response_headers(cors: Cors, asked: RequestFacts, expected: Headers) -> None:
     """What the upstream says is overwritten."""
     headers = (("a", "1"), ("Access-Control-Allow-Origin", "*"))
 

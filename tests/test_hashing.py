@@ -11,8 +11,6 @@ COOKIE = HashPolicy(HashSource.COOKIE, "session", "/chat", 60.0)
 QUERY = HashPolicy(HashSource.QUERY_PARAMETER, "user")
 SOURCE = HashPolicy(HashSource.SOURCE_IP)
 
-type Headers = list[tuple[str, str]]
-
 
 def key(policy: HashPolicy, *headers: tuple[str, str], query: str = "", source: str = "") -> int | None:
     return hash_key(policy, headers=headers, query=query, source_ip=source)
@@ -39,7 +37,7 @@ def key(policy: HashPolicy, *headers: tuple[str, str], query: str = "", source: 
     ],
 )
 def test_what_is_hashed(
-    policy: HashPolicy, headers: Headers, query: str, source: str, hashed: bytes | None
+    policy: HashPolicy, headers: list[tuple[str, str]], query: str, source: str, hashed: bytes | None
 ) -> None:
     """What the policy names; nothing if it is not there."""
     expected = None if hashed is None else xxh64_intdigest(hashed)

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_fallback.config.routes import NO_OPERATIONS, HeaderOperations
-from llm_fallback.header_operations import Fields, apply, authority, in_order, overwrite
+from llm_fallback.header_operations import apply, authority, in_order, overwrite
+from llm_fallback.headers import Headers
 
-ABC: Fields = (("A", "1"), ("B", "2"), ("a", "3"), ("C", "4"))
+ABC: Headers = (("A", "1"), ("B", "2"), ("a", "3"), ("C", "4"))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ ABC: Fields = (("A", "1"), ("B", "2"), ("a", "3"), ("C", "4"))
         pytest.param(HeaderOperations(set=(("X", "100%%"),)), (*ABC, ("X", "100%")), id="percent"),
     ],
 )
-def test_apply(operations: HeaderOperations, expected: Fields) -> None:
+def test_apply(operations: HeaderOperations, expected: Headers) -> None:
     assert apply(operations, ABC) == expected
 
 
@@ -69,9 +70,9 @@ DESTINATION = HeaderOperations(set=(("X", "destination"), ("Z", "destination")),
         pytest.param(True, (("X", "route"), ("Y", "route")), id="one-of-several-is-overruled"),
     ],
 )
-def test_in_order(*, is_weighted: bool, expected: Fields) -> None:
+def test_in_order(*, is_weighted: bool, expected: Headers) -> None:
     """Istio's and Envoy's order."""
-    headers: Fields = (("Y", "client"), ("Z", "client"))
+    headers: Headers = (("Y", "client"), ("Z", "client"))
     for operations in in_order(ROUTE, DESTINATION, is_weighted=is_weighted):
         headers = apply(operations, headers)
 
@@ -99,7 +100,7 @@ operations = st.builds(HeaderOperations, fields, fields, st.lists(names, max_siz
 
 
 @given(operations, fields)
-def test_what_no_operation_names_stays_as_it_is(given_operations: HeaderOperations, headers: Fields) -> None:
+def test_what_no_operation_names_stays_as_it_is(given_operations: HeaderOperations, headers: Headers) -> None:
     """With its order; and what was removed is there only if it was set or added."""
     changed = apply(given_operations, headers)
 
@@ -113,7 +114,7 @@ def test_what_no_operation_names_stays_as_it_is(given_operations: HeaderOperatio
 
 
 @given(fields, fields)
-def test_overwritten_headers_occur_once(headers: Fields, written: Fields) -> None:
+def test_overwritten_headers_occur_once(headers: Headers, written: Headers) -> None:
     """With the last value of a name; the others stay."""
     changed = overwrite(headers, written)
 

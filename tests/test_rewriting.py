@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target, Tls
-from llm_fallback.messages import Headers, OriginalRequest, Outgoing, end_to_end, is_well_formed
+from llm_fallback.headers import Headers
+from llm_fallback.messages import OriginalRequest, Outgoing, end_to_end, is_well_formed
 from llm_fallback.outlier import Endpoint
 from llm_fallback.rewriting import Plan, rewrite
 

@@ -20,7 +20,8 @@ from llm_fallback.config.routes import (
 )
 from llm_fallback.config.routes import Headers as Operations
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
-from llm_fallback.messages import Headers, OriginalRequest, Outgoing
+from llm_fallback.headers import Headers
+from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.resources.base import Expanded
 from llm_fallback.rewriting import NO_PLAN, Plan, rewrite

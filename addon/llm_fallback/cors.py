@@ -5,11 +5,12 @@ touched by a rule's header operations.
 """
 
 from llm_fallback.config.routes import Cors
-from llm_fallback.header_operations import Fields, overwrite
+from llm_fallback.header_operations import overwrite
+from llm_fallback.headers import Headers
 from llm_fallback.matching import RequestFacts, string_matches
 
 
-def preflight(cors: Cors, facts: RequestFacts) -> Fields | None:
+def preflight(cors: Cors, facts: RequestFacts) -> Headers | None:
     """The headers of the answer (200, no body) to a preflight request; None for a request to be sent on."""
     origin, method = facts.header("origin"), facts.header("access-control-request-method")
     if facts.method != "OPTIONS" or not origin or not method:
@@ -29,7 +30,7 @@ def preflight(cors: Cors, facts: RequestFacts) -> Fields | None:
     return response_headers(cors, facts, answer)  # the filter sees its own answer pass
 
 
-def response_headers(cors: Cors, facts: RequestFacts, headers: Fields) -> Fields:
+def response_headers(cors: Cors, facts: RequestFacts, headers: Headers) -> Headers:
     """The headers of any other answer, with what lets the origin read it; unchanged for one that may not."""
     origin = facts.header("origin")
     if not origin or not _is_allowed(cors, origin):

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 from llm_fallback.config.routes import HeaderOperations
-
-type Fields = tuple[tuple[str, str], ...]
+from llm_fallback.headers import Headers
 
 _AUTHORITY = frozenset({":authority", "host"})
 
 
-def apply(operations: HeaderOperations, headers: Fields) -> Fields:
+def apply(operations: HeaderOperations, headers: Headers) -> Headers:
     """The headers after removals, then replacements, then additions; what is replaced or added comes last.
 
     Pseudo headers and `host` are no headers to a rule (see `authority`), and an empty value is none to Envoy.
@@ -20,7 +19,7 @@ def apply(operations: HeaderOperations, headers: Fields) -> Fields:
     return (*overwrite(headers, _written(operations.set)), *_written(operations.add))
 
 
-def overwrite(headers: Fields, fields: Iterable[tuple[str, str]]) -> Fields:
+def overwrite(headers: Headers, fields: Iterable[tuple[str, str]]) -> Headers:
     """The headers with these, the last of a name, in place of those that had their names."""
     written = {name.lower(): (name, value) for name, value in fields}
     if not written:
@@ -55,7 +54,7 @@ def authority(operations: HeaderOperations) -> str | None:
     return None
 
 
-def _written(fields: Fields) -> Fields:
+def _written(fields: Headers) -> Headers:
     return tuple((n, _plain(v)) for n, v in fields if v and not _is_internal(n))
 
 

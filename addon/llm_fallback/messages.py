@@ -8,11 +8,10 @@ from typing import Self
 from pydantic import SecretStr
 
 from llm_fallback import header_operations
+from llm_fallback.headers import Headers
 from llm_fallback.matching import RequestFacts
 from llm_fallback.redaction import REDACTED, redact_header, redact_query, redact_value
 from llm_fallback.resources.base import Expanded
-
-type Headers = tuple[tuple[str, str], ...]
 
 ATTEMPT_COUNT, EXPECTED_TIMEOUT = "x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms"
 HOP_BY_HOP = frozenset(

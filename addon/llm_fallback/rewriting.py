@@ -18,12 +18,12 @@ from llm_fallback.config.routes import (
     RouteDestination,
 )
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
+from llm_fallback.headers import Headers
 from llm_fallback.json_members import Value, set_members
 from llm_fallback.messages import (
     ATTEMPT_COUNT,
     EXPECTED_TIMEOUT,
     HOP_BY_HOP,
-    Headers,
     OriginalRequest,
     Outgoing,
     end_to_end,

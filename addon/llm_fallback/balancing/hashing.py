@@ -1,13 +1,12 @@
 """The hash of a request that consistent hashing goes by, made as Envoy makes it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xxhash import xxh64_intdigest
 
 from llm_fallback.config.snapshot import HashPolicy, HashSource
-
-type Headers = Sequence[tuple[str, str]]
+from llm_fallback.headers import Headers
 
 
 @dataclass(frozen=True, slots=True)

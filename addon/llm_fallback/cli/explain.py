@@ -15,7 +15,8 @@ from llm_fallback.cli.check import add_files, add_workload, load_files, write
 from llm_fallback.config import Severity, Snapshot
 from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.explanation import as_data, as_text, explain
-from llm_fallback.messages import Headers, OriginalRequest
+from llm_fallback.headers import Headers
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.overrides import BadActionError
 from llm_fallback.overrides.places import place_of_targets
 from llm_fallback.paths import normalised

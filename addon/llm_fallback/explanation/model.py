@@ -10,10 +10,9 @@ from enum import StrEnum
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Fault, HeaderOperations, Retries
 from llm_fallback.config.snapshot import ConnectionPool, LoadBalancing, Tls
+from llm_fallback.headers import Headers
 from llm_fallback.json_members import Value
 from llm_fallback.outlier import OutlierPolicy
-
-type Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from llm_fallback.config.routes import HeaderOperations
 from llm_fallback.explanation import model
+from llm_fallback.headers import Headers
 from llm_fallback.local_replies import LocalReply, in_order
 from llm_fallback.messages import OriginalRequest
 from llm_fallback.redaction import REDACTED, redact_query, redact_value
@@ -16,7 +17,7 @@ def request(original: OriginalRequest) -> model.Request:
     return model.Request(original.method, url, headers(original.headers), len(original.body))
 
 
-def headers(fields: model.Headers) -> model.Headers:
+def headers(fields: Headers) -> Headers:
     """Headers, among them those that quote a query with a credential (`location`, `referer`)."""
     return tuple((name, redact_value(name, value)) for name, value in fields)
 

@@ -7,9 +7,10 @@ from mitmproxy import http
 
 from llm_fallback.addresses import DEFAULT_PORTS
 from llm_fallback.events import PER_TRY_TIMEOUT
+from llm_fallback.headers import Headers
 from llm_fallback.json_members import set_members
 from llm_fallback.local_replies import Flag
-from llm_fallback.messages import ATTEMPT_COUNT, EXPECTED_TIMEOUT, Headers, OriginalRequest
+from llm_fallback.messages import ATTEMPT_COUNT, EXPECTED_TIMEOUT, OriginalRequest
 from llm_fallback.mitm import attempts, carriage, flows
 from llm_fallback.overrides import BadActionError, Fault, FaultKind
 from llm_fallback.retry import Failure

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from llm_fallback.messages import Headers
+from llm_fallback.headers import Headers
 from llm_fallback.overrides.errors import BadActionError, near
 from llm_fallback.redaction import is_credential
 from llm_fallback.wording import some_of

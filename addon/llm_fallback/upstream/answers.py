@@ -11,9 +11,10 @@ from functools import lru_cache
 
 from llm_fallback import cors, header_operations
 from llm_fallback.config.routes import NO_HEADERS, RouteDestination
+from llm_fallback.headers import Headers
 from llm_fallback.local_replies import LocalReply, reason_phrase
 from llm_fallback.matching import RequestFacts
-from llm_fallback.messages import Headers, end_to_end
+from llm_fallback.messages import end_to_end
 from llm_fallback.routing import Matched
 from llm_fallback.upstream.attempts import Answered
 

@@ -15,8 +15,9 @@ from llm_fallback.config.routes import Retries
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import PER_TRY_TIMEOUT, Attempted
 from llm_fallback.figures import figures_of
+from llm_fallback.headers import Headers
 from llm_fallback.local_replies import Flag, LocalReply
-from llm_fallback.messages import Headers, Outgoing
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint, Monitor, Outcome
 from llm_fallback.overrides import Fault
 from llm_fallback.retry import Failure

@@ -12,7 +12,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from llm_fallback.config.snapshot import Target, TargetKey
-from llm_fallback.messages import Headers, Outgoing
+from llm_fallback.headers import Headers
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.circuit_breakers import Authority, CircuitBreakers, Load, Overflow, Resource

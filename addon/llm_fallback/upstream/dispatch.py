@@ -9,9 +9,10 @@ from llm_fallback.balancing import hash_key, new_cookie
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Attempted
+from llm_fallback.headers import Headers
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.matching import RequestFacts
-from llm_fallback.messages import Headers, OriginalRequest, Outgoing
+from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint, Outcome
 from llm_fallback.rescue.failures import in_order
 from llm_fallback.rescue.gate import AnswerGate

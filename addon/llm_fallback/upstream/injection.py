@@ -7,7 +7,8 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
-from llm_fallback.messages import Headers, Outgoing
+from llm_fallback.headers import Headers
+from llm_fallback.messages import Outgoing
 from llm_fallback.overrides import Fault, FaultKind
 from llm_fallback.overrides.fault import WITHOUT_BODY
 from llm_fallback.rescue.retries import asks_for_stream

@@ -8,8 +8,9 @@ from typing import Protocol
 from llm_fallback.balancing import Balancer
 from llm_fallback.config.snapshot import Target
 from llm_fallback.events import Attempted, Event
+from llm_fallback.headers import Headers
 from llm_fallback.health import Health
-from llm_fallback.messages import Headers, Outgoing
+from llm_fallback.messages import Outgoing
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides import Overrides
 from llm_fallback.rescue.budget import RescueBudget
