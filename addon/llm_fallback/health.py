@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from llm_fallback.by_hand import ByHand
 from llm_fallback.config.snapshot import Target, TargetEndpoint, TargetKey
 from llm_fallback.events import Ejected, Returned
-from llm_fallback.outlier import Detector, Endpoint, Monitor, Outcome, State
+from llm_fallback.outlier import Detector, Endpoint, HostMonitor, Outcome, State
 from llm_fallback.rescue.hold_offs import HoldOffs
 
 ASKED = "asked by the provider"
@@ -64,7 +64,7 @@ class Health:
         """Whether at least one of the target's endpoints is in rotation."""
         return any(not self.is_ejected(target, endpoint) for endpoint in endpoints)
 
-    def monitor(self, target: Target, endpoint: Endpoint) -> Monitor | None:
+    def monitor(self, target: Target, endpoint: Endpoint) -> HostMonitor | None:
         """What tells the endpoint from one that has its address later; None without outlier detection."""
         detector = self._detectors.get(target.key)
         return detector.monitor(endpoint) if detector else None
@@ -77,7 +77,7 @@ class Health:
         *,
         total: int,
         now: float,
-        monitor: Monitor | None = None,
+        monitor: HostMonitor | None = None,
     ) -> Ejected | None:
         """Take one attempt into account; say so if it caused an ejection.
 

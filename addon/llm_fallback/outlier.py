@@ -115,8 +115,12 @@ class Return:
 
 
 @dataclass(slots=True)
-class _Health:
-    """State of one endpoint. `multiplier` is as of `returned_at`; decay since then is computed."""
+class HostMonitor:
+    """State of one endpoint from when it is first seen until it leaves (Envoy's DetectorHostMonitor).
+
+    An attempt holds that of its endpoint as it began. `multiplier` is as of `returned_at`; decay since then
+    is computed.
+    """
 
     in_a_row: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
     multiplier: int = 0
@@ -126,6 +130,7 @@ class _Health:
     returned_at: float = -math.inf
 
     def reset(self, *reasons: Reason) -> None:
+        """Begin to count anew."""
         for reason in reasons:
             self.in_a_row[reason] = 0
 
@@ -144,23 +149,19 @@ class State:
     in_a_row: Mapping[Reason, int]
 
 
-type Monitor = _Health
-"""What an attempt holds of its endpoint, as it was when the attempt began."""
-
-
 class Detector:
     """Outlier detection over the endpoints of one host; `now` is in seconds of one monotonic clock."""
 
     def __init__(self, policy: OutlierPolicy, *, created_at: float) -> None:
         self.policy = policy
         self._created_at = created_at
-        self._health: dict[Endpoint, _Health] = {}
+        self._monitors: dict[Endpoint, HostMonitor] = {}
         self._ejected: set[Endpoint] = set()
 
     def keep_only(self, endpoints: Collection[Endpoint]) -> None:
         """Forget endpoints that are gone: one that comes back later starts afresh, as in Envoy."""
-        for endpoint in self._health.keys() - set(endpoints):
-            del self._health[endpoint]
+        for endpoint in self._monitors.keys() - set(endpoints):
+            del self._monitors[endpoint]
             self._ejected.discard(endpoint)
 
     def is_ejected(self, endpoint: Endpoint) -> bool:
@@ -169,97 +170,103 @@ class Detector:
 
     def since(self) -> Iterator[tuple[Endpoint, float]]:
         """Who is ejected, and since when."""
-        return ((endpoint, self._health[endpoint].ejected_at or 0.0) for endpoint in self._ejected)
+        return ((endpoint, self._monitors[endpoint].ejected_at or 0.0) for endpoint in self._ejected)
 
     def returns_at(self, endpoint: Endpoint) -> float | None:
         """When the endpoint comes back; None if it is in rotation."""
-        return self._health[endpoint].returns_at if endpoint in self._ejected else None
+        return self._monitors[endpoint].returns_at if endpoint in self._ejected else None
 
     def state(self, endpoint: Endpoint, *, now: float) -> State:
         """All of it, as of the last `advance`."""
-        health = self._health.get(endpoint, _Health())
+        host = self._monitors.get(endpoint, HostMonitor())
         return State(
-            health.ejected_for,
-            health.ejected_at,
+            host.ejected_for,
+            host.ejected_at,
             self.returns_at(endpoint),
             self.multiplier(endpoint, now=now),
-            MappingProxyType(dict(health.in_a_row)),
+            MappingProxyType(dict(host.in_a_row)),
         )
 
     @property
     def next_return(self) -> float | None:
         """When the next ejected endpoint comes back; None while nobody is ejected."""
-        return min((self._health[endpoint].returns_at for endpoint in self._ejected), default=None)
+        return min((self._monitors[endpoint].returns_at for endpoint in self._ejected), default=None)
 
     def multiplier(self, endpoint: Endpoint, *, now: float) -> int:
         """By how much the endpoint's last ejection was, or its present one is, stretched; decays to 0."""
-        health = self._health.get(endpoint)
-        if health is None or endpoint in self._ejected:
-            return health.multiplier if health else 0
-        if not health.multiplier:
+        host = self._monitors.get(endpoint)
+        if host is None or endpoint in self._ejected:
+            return host.multiplier if host else 0
+        if not host.multiplier:
             return 0
-        first = self._tick_from(health.returned_at + self.policy.interval_s)
+        first = self._tick_from(host.returned_at + self.policy.interval_s)
         survived = math.floor((now - self._created_at) / self.policy.interval_s + _ROUNDING) - first + 1
-        return max(0, health.multiplier - max(0, survived))
+        return max(0, host.multiplier - max(0, survived))
 
-    def monitor(self, endpoint: Endpoint) -> Monitor:
+    def monitor(self, endpoint: Endpoint) -> HostMonitor:
         """What stands for the endpoint as long as it stays; one that left and came back has another."""
-        return self._health.setdefault(endpoint, _Health())
+        return self._monitors.setdefault(endpoint, HostMonitor())
 
     def record(
-        self, endpoint: Endpoint, outcome: Outcome, *, total: int, now: float, monitor: Monitor | None = None
+        self,
+        endpoint: Endpoint,
+        outcome: Outcome,
+        *,
+        total: int,
+        now: float,
+        monitor: HostMonitor | None = None,
     ) -> Ejection | None:
         """Take one attempt into account; `total` is the number of endpoints now behind the host.
 
         With the `monitor` from before the attempt, what became of an attempt at an endpoint that has left
         since is dropped, even if its address has come back.
         """
-        health = self._health.get(endpoint)
-        if monitor is not None and monitor is not health:
+        host = self._monitors.get(endpoint)
+        if monitor is not None and monitor is not host:
             return None
-        if health is None:
-            health = self._health[endpoint] = _Health()
+        if host is None:
+            host = self._monitors[endpoint] = HostMonitor()
         ejection = None
-        for reason in self._count(health, outcome):
-            health.in_a_row[reason] += 1
+        for reason in self._count(host, outcome):
+            host.in_a_row[reason] += 1
             # On an ejected endpoint the trigger is dropped and its counter runs past the threshold: failures
             # that arrive during an ejection neither prolong it nor count after it.
-            if health.in_a_row[reason] == self.policy.threshold(reason) and endpoint not in self._ejected:
-                health.reset(reason)
-                ejection = self._eject(endpoint, health, reason, total=total, now=now)
+            if host.in_a_row[reason] == self.policy.threshold(reason) and endpoint not in self._ejected:
+                host.reset(reason)
+                ejection = self._eject(endpoint, host, reason, total=total, now=now)
         return ejection
 
     def advance(self, now: float) -> list[Return]:
         """Do the sweeps that are due; say who came back."""
-        due = [endpoint for endpoint in self._ejected if self._health[endpoint].returns_at <= now]
+        due = [endpoint for endpoint in self._ejected if self._monitors[endpoint].returns_at <= now]
         return [self._uneject(endpoint) for endpoint in due]
 
     def put_back(self, endpoint: Endpoint, *, now: float) -> Return | None:
         """End the endpoint's ejection, if there is one, as if its time were over, and begin to count anew."""
-        health = self._health.get(endpoint)
-        if health is None:
+        host = self._monitors.get(endpoint)
+        if host is None:
             return None
         if endpoint not in self._ejected:
-            health.reset(*Reason)
+            host.reset(*Reason)
             return None
-        health.returns_at = now
+        host.returns_at = now
         return self._uneject(endpoint)
 
-    def _count(self, health: _Health, outcome: Outcome) -> tuple[Reason, ...]:
+    def _count(self, host: HostMonitor, outcome: Outcome) -> tuple[Reason, ...]:
         """Reset the counters that the outcome ends, and name those that it raises, in Envoy's order."""
         outcome = self._judged(outcome)
         if outcome.local_origin and self.policy.split_local_origin:
             if outcome.is_failure:
                 return (Reason.CONSECUTIVE_LOCAL_ORIGIN,)
-            health.reset(Reason.CONSECUTIVE_LOCAL_ORIGIN)
+            host.reset(Reason.CONSECUTIVE_LOCAL_ORIGIN)
             return ()
         if not outcome.is_failure:
             if not outcome.local_origin:  # an established connection proves nothing about the answers
-                health.reset(Reason.CONSECUTIVE_5XX, Reason.CONSECUTIVE_GATEWAY)
+                host.reset(Reason.CONSECUTIVE_5XX, Reason.CONSECUTIVE_GATEWAY)
             return ()
         if outcome.status in GATEWAY_ERRORS:
             return (Reason.CONSECUTIVE_GATEWAY, Reason.CONSECUTIVE_5XX)
-        health.reset(Reason.CONSECUTIVE_GATEWAY)
+        host.reset(Reason.CONSECUTIVE_GATEWAY)
         return (Reason.CONSECUTIVE_5XX,)
 
     def _judged(self, outcome: Outcome) -> Outcome:
@@ -272,26 +279,26 @@ class Detector:
         return outcome if outcome.is_failure else Outcome(500)
 
     def _eject(
-        self, endpoint: Endpoint, health: _Health, reason: Reason, *, total: int, now: float
+        self, endpoint: Endpoint, host: HostMonitor, reason: Reason, *, total: int, now: float
     ) -> Ejection | None:
         if 100 * (len(self._ejected) + 1) > self.policy.max_ejection_percent * total:
             return None
         base, longest = self.policy.base_ejection_s, self.policy.max_ejection_s
         multiplier = self.multiplier(endpoint, now=now)
-        health.multiplier = multiplier + 1 if base * multiplier < longest + base else multiplier
-        duration = min(base * health.multiplier, longest)
-        health.ejected_for, health.ejected_at = reason, now
-        health.returns_at = self._created_at + self._tick_from(now + duration) * self.policy.interval_s
+        host.multiplier = multiplier + 1 if base * multiplier < longest + base else multiplier
+        duration = min(base * host.multiplier, longest)
+        host.ejected_for, host.ejected_at = reason, now
+        host.returns_at = self._created_at + self._tick_from(now + duration) * self.policy.interval_s
         self._ejected.add(endpoint)
-        return Ejection(endpoint, reason, duration, health.multiplier)
+        return Ejection(endpoint, reason, duration, host.multiplier)
 
     def _uneject(self, endpoint: Endpoint) -> Return:
-        health = self._health[endpoint]
+        host = self._monitors[endpoint]
         self._ejected.discard(endpoint)
-        duration = health.returns_at - (health.ejected_at or 0.0)
-        health.returned_at = health.returns_at
-        health.ejected_for = health.ejected_at = None
-        health.reset(*Reason)
+        duration = host.returns_at - (host.ejected_at or 0.0)
+        host.returned_at = host.returns_at
+        host.ejected_for = host.ejected_at = None
+        host.reset(*Reason)
         return Return(endpoint, duration)
 
     def _tick_from(self, moment: float) -> int:

@@ -7,7 +7,7 @@ from mitmproxy.test import tflow, tutils
 
 from llm_fallback import story
 from llm_fallback.events import Attempted, Handled, Received
-from llm_fallback.mitm import attempts, carriage
+from llm_fallback.mitm import attempt_flows, carriage
 from tests.support.secret import Secret
 
 KEY = Secret("the provider's key", "sk-8f1d6a90c2b7")
@@ -50,7 +50,7 @@ def lost(
 ) -> http.HTTPFlow:
     """The flow of a failed attempt."""
     flow = tflow.tflow()
-    flow.metadata[attempts.METADATA] = {"of": "another", **story.attempt_as_data(attempt)}
+    flow.metadata[attempt_flows.METADATA] = {"of": "another", **story.attempt_as_data(attempt)}
     if attempt.status:
         flow.response = tutils.tresp(status_code=attempt.status, content=body, headers=http.Headers(headers))
     return flow

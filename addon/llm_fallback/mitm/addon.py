@@ -27,7 +27,7 @@ from llm_fallback.history import History, Kind
 from llm_fallback.local_replies import INTERNAL_ERROR
 from llm_fallback.metrics import Metrics
 from llm_fallback.mitm import (
-    attempts,
+    attempt_flows,
     confinement,
     contentviews,
     flows,
@@ -37,7 +37,7 @@ from llm_fallback.mitm import (
     virtual_upstream,
 )
 from llm_fallback.mitm.admin_page import AdminPage, PageActions
-from llm_fallback.mitm.attempts import AttemptFlows
+from llm_fallback.mitm.attempt_flows import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.mitm.reload import BadConfigurationError, Reloader
@@ -139,8 +139,8 @@ class LLMFallback:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Take the client's credentials out of a managed flow before anything else can see them."""
-        if flow.is_replay and attempts.METADATA in flow.metadata:
-            flow.response = http.Response.make(409, attempts.NOT_A_REQUEST)
+        if flow.is_replay and attempt_flows.METADATA in flow.metadata:
+            flow.response = http.Response.make(409, attempt_flows.NOT_A_REQUEST)
             return
         try:
             host = flows.managed_host(flow, self._snapshot)

@@ -11,7 +11,7 @@ from llm_fallback.headers import Headers
 from llm_fallback.json_members import set_members
 from llm_fallback.local_replies import Flag
 from llm_fallback.messages import ATTEMPT_COUNT, EXPECTED_TIMEOUT, OriginalRequest
-from llm_fallback.mitm import attempts, carriage, flows
+from llm_fallback.mitm import attempt_flows, carriage, flows
 from llm_fallback.overrides import BadActionError, Fault, FaultKind
 from llm_fallback.retry import Failure
 
@@ -81,7 +81,7 @@ def fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
 
 
 def _fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
-    attempt = flow.metadata.get(attempts.METADATA)
+    attempt = flow.metadata.get(attempt_flows.METADATA)
     if isinstance(attempt, Mapping):
         return _data(attempt, _lost(flow, attempt))
     decision = flow.metadata.get(carriage.METADATA)

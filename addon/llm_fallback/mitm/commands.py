@@ -12,7 +12,7 @@ from mitmproxy import command, ctx, exceptions, flow, http, types
 from llm_fallback import overview
 from llm_fallback.config.snapshot import Snapshot
 from llm_fallback.explanation import as_text, explain
-from llm_fallback.mitm import attempts, captured
+from llm_fallback.mitm import attempt_flows, captured
 from llm_fallback.overrides import BadActionError, FaultKind
 from llm_fallback.overrides.words import OPTIONS, fault_file, fault_words, seconds
 from llm_fallback.upstream.actions import ALL, Actions
@@ -182,7 +182,7 @@ class Commands:
 
     def _client_flow(self, shown: http.HTTPFlow) -> http.HTTPFlow:
         """The flow itself or, of one that shows an attempt, that of the client."""
-        attempt = shown.metadata.get(attempts.METADATA)
+        attempt = shown.metadata.get(attempt_flows.METADATA)
         if attempt is None:
             return shown
         view = ctx.master.addons.get("view")

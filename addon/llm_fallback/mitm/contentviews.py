@@ -18,7 +18,7 @@ from llm_fallback.conversation import (
     stream_text,
 )
 from llm_fallback.json_values import count
-from llm_fallback.mitm import attempts, carriage
+from llm_fallback.mitm import attempt_flows, carriage
 
 NAME = "LLM"
 _BEFORE_JSON_AND_GRAPHQL = 3.0
@@ -111,7 +111,7 @@ def _text(data: bytes, metadata: Metadata) -> str | None:
 def _is_managed(metadata: Metadata) -> bool:
     """Whether it is of a managed flow, or of an attempt for one."""
     told = metadata.flow.metadata if metadata.flow else {}
-    return carriage.METADATA in told or attempts.METADATA in told
+    return carriage.METADATA in told or attempt_flows.METADATA in told
 
 
 def _told(metadata: Metadata) -> Mapping[str, object]:

@@ -18,7 +18,7 @@ from llm_fallback.figures import figures_of
 from llm_fallback.headers import Headers
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import Outgoing
-from llm_fallback.outlier import Endpoint, Monitor, Outcome
+from llm_fallback.outlier import Endpoint, HostMonitor, Outcome
 from llm_fallback.overrides import Fault
 from llm_fallback.retry import Failure
 from llm_fallback.selection import choose_endpoint
@@ -97,7 +97,7 @@ class Attempts:
         self._allowance = allowance or Resource(None)
         self._made: list[Attempted] = []
         self._under_way: Attempted | None = None
-        self._monitors: dict[Endpoint, Monitor | None] = {}
+        self._monitors: dict[Endpoint, HostMonitor | None] = {}
         self._retry: Resource | None = None
 
     @property
