@@ -188,7 +188,7 @@ ERRORS = [
         A + provider("A.com", name="c"),
         (
             "a.yaml:12: LLMProvider/c: spec.host: the host already belongs to a.yaml:2 LLMProvider/a"
-            " (a host has 1 LLMProvider) [duplicate-host]"
+            " (a host has one LLMProvider) [duplicate-host]"
         ),
         id="duplicate-host-of-a-provider",
     ),
