@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from typing import Any
 
 from llm_fallback import local_replies, retry
 from llm_fallback.config.routes import Retries
@@ -222,25 +223,25 @@ class Attempts:
             response = await self._send(endpoint, outgoing, struck)
         except AttemptFailed as failed:
             result, word = f"{failed.failure} ({failed}){mark}", self._word(failed.failure)
-            number = self._note(replace(begun, result=result, failure=word), began)
+            number = self._note(begun, began, result=result, failure=word)
             self._charge_failure(endpoint, failed.failure)
             self._lose(number, outgoing, endpoint)
             return failed.failure
         except BaseException:  # given up, or a defect
             took = self._shared.clock() - began
-            self._note(replace(begun, lost_after_s=took), began)
+            self._note(begun, began, lost_after_s=took)
             raise
-        number = self._note(replace(begun, result=f"{response.status}{mark}", status=response.status), began)
+        number = self._note(begun, began, result=f"{response.status}{mark}", status=response.status)
         took = self._made[number].duration_s
         answered = Answered(response, endpoint, took, outgoing, number)
         if (outcome := self._proves(answered)) is not None:
             self.charge(endpoint, outcome)
         return answered
 
-    def _note(self, made: Attempted, began: float) -> int:
-        """Add to what has been made, and to how long it took; returns its number."""
+    def _note(self, begun: Attempted, began: float, **what_came: Any) -> int:
+        """Add to what has been made, what came of it and how long it took; returns its number."""
         self._under_way = None
-        self._made.append(replace(made, duration_s=self._shared.clock() - began))
+        self._made.append(replace(begun, duration_s=self._shared.clock() - began, **what_came))
         return len(self._made) - 1
 
     def _strike(self, endpoint: Endpoint) -> Fault | None:
@@ -281,7 +282,9 @@ class Attempts:
             raise AttemptFailed(Failure.TIMEOUT_CONNECTING, "no connection in time") from None
 
     def _connected(self, endpoint: Endpoint) -> None:
-        self.charge(endpoint, Outcome(200, local_origin=True))
+        policy = self._target.outlier
+        if policy and policy.split_local_origin:  # or else a connection proves nothing
+            self.charge(endpoint, Outcome(200, local_origin=True))
 
     def _word(self, failure: Failure) -> str:
         """The failure as events have it, which tell whose time was up."""

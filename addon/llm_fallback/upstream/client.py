@@ -251,7 +251,9 @@ def _text(raw: bytes) -> str:
 
 def _with_key(outgoing: Outgoing) -> CIMultiDict[str]:
     """The only place where a provider's key becomes part of a request."""
-    headers = CIMultiDict((name, _sendable(value)) for name, value in outgoing.headers)
+    headers = CIMultiDict(
+        [(name, value if value.isascii() else _sendable(value)) for name, value in outgoing.headers]
+    )
     if outgoing.api_key:
         headers["Authorization"] = f"Bearer {outgoing.api_key.get_secret_value()}"
     return headers

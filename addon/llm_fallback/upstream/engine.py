@@ -47,6 +47,7 @@ class Engine:
         self.rng = rng
         self.on_event = on_event
         self._sweep: asyncio.TimerHandle | None = None
+        self._sweeps_at: float | None = None
         self._balancers: dict[TargetKey, tuple[LoadBalancing, Balancer]] = {}
         self._copies: set[asyncio.Task[None]] = set()
 
@@ -121,12 +122,19 @@ class Engine:
         for place, returned in self.health.advance(now):
             self.readmission.returned(place, now=now)
             self.on_event(returned)
+        next_return = self.health.next_return
+        if next_return == self._sweeps_at:
+            return
         if self._sweep:
             self._sweep.cancel()
             self._sweep = None
-        next_return = self.health.next_return
+        self._sweeps_at = next_return
         if next_return is not None:
-            self._sweep = asyncio.get_running_loop().call_later(max(0.0, next_return - now), self.sweep)
+            self._sweep = asyncio.get_running_loop().call_later(max(0.0, next_return - now), self._wake)
+
+    def _wake(self) -> None:
+        self._sweeps_at = None  # the loop may be early, and has to be told again then
+        self.sweep()
 
     def close(self) -> None:
         """Close all connections and stop the sweep."""
