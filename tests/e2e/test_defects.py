@@ -113,9 +113,8 @@ BEFORE_THE_ANSWER = [
     "upstream.attempts:choose_endpoint",
     "upstream.dispatch:rewrite",
     "upstream.client:_with_key",
-    "health:Health.record",
 ]
-AFTER_IT = ["upstream.answers:end_to_end"]
+AFTER_IT = ["health:Health.record", "upstream.answers:end_to_end"]
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
