@@ -163,6 +163,7 @@ def test_as_data() -> None:
         pytest.param({"status": None}, story.Result.GIVEN_UP, id="the-client-left"),
         pytest.param({"status": 503}, story.Result.FAILED, id="an-error"),
         pytest.param({"status": 200, "flags": ("UC",)}, story.Result.FAILED, id="cut"),
+        pytest.param({"status": 200, "flags": ("LR",)}, story.Result.FAILED, id="cut-here"),
         pytest.param({"status": 200, "flags": ("UT",)}, story.Result.FAILED, id="late"),
         pytest.param({"status": 404}, story.Result.ANSWERED, id="the-clients-own-error"),
         pytest.param({"status": 200}, story.Result.ANSWERED, id="an-answer"),

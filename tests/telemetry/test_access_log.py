@@ -86,6 +86,7 @@ BEFORE, AFTER = "upstream_reset_before_response_started", "upstream_reset_after_
         ),
         pytest.param(handled(flags=("UT",)), "response_timeout", id="UT while it is answered"),
         pytest.param(handled(flags=("UC",)), f"{AFTER}{{connection_termination}}", id="cut"),
+        pytest.param(handled(flags=("LR",)), f"{AFTER}{{local_reset}}", id="cut-here"),
         pytest.param(failed(503, "UC", failure="reset"), f"{BEFORE}{{connection_termination}}", id="UC"),
         pytest.param(
             failed(503, "UF", failure="connect-failure"), f"{BEFORE}{{remote_connection_failure}}", id="UF"

@@ -62,6 +62,7 @@ def test_provider(target: str, path: str, provider: str) -> None:
         pytest.param(failed(503, "UH"), "503", id="status"),
         pytest.param(failed(None, "DC", failure="reset"), "cancelled", id="the client left"),
         pytest.param(handled(flags=("UC",)), "UC", id="cut"),
+        pytest.param(handled(flags=("LR",)), "LR", id="cut-here"),
         pytest.param(handled(flags=("UT",)), "UT", id="stalled"),
         pytest.param(handled(flags=("DI",)), None, id="other flags are no errors"),
     ],
