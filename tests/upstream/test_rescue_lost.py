@@ -196,6 +196,19 @@ def test_retry_after_can_be_ignored() -> None:
     assert (story.world.health_changes, story.places) == ([], ["a.com", "b.com"])
 
 
+def test_a_429_that_says_when_is_no_failure_besides() -> None:
+    """One ejection, for as long as it says; a 503 is a failure to the mesh as well."""
+    told = []
+    for status in (429, 503):
+        later = Reply(status, (("retry-after", "20"),))
+        story = play(
+            (target("a.com", outlier=EJECTS), B), (rescuing(),), later, GOOD[True], requests=(STREAM,)
+        )
+        told.append(story.world.health_changes)
+
+    assert told == [["-a.com:80"], ["-a.com:80", "-a.com:80"]]
+
+
 def test_retry_after_counts_before_a_retry() -> None:
     """At the same target's other endpoint, too."""
     pair = target("a.com", "10.0.0.1", "10.0.0.2")

@@ -150,7 +150,11 @@ class Leg:
         status = answer.response.status
         if status < 400:
             return None
-        self._hold_off(answer)
+        is_held = self._hold_off(answer)
+        if (
+            is_held and status < 500
+        ):  # a failure to no mesh; and it is left alone for as long as it says itself
+            return Outcome(status)
         return failures.proved_by(status, self._policy, self.target.outlier)
 
     def _end_trial(self, *, succeeded: bool | None) -> None:
@@ -270,19 +274,19 @@ class Leg:
     def _is_late(self) -> bool:
         return self._deadline is not None and self._shared.clock() >= self._deadline
 
-    def _hold_off(self, answer: Answered) -> None:
-        """Leave an endpoint alone for as long as it asks for, within the policy's bound."""
+    def _hold_off(self, answer: Answered) -> bool:
+        """Leave an endpoint alone for as long as it asks for, within the policy's bound, if it does."""
         status, shared = answer.response.status, self._shared
         if not (status == 429 or status >= 500) or not self._policy.max_retry_after_s:
-            return
+            return False
         wait = wait_s(answer.response.header, wall_time=shared.wall_clock())
-        if wait:
-            seconds = min(wait, self._policy.max_retry_after_s)
-            if event := shared.health.hold_off(
-                self.target, answer.endpoint, seconds=seconds, now=shared.clock()
-            ):
-                shared.on_event(event)
-                shared.sweep()
+        if not wait:
+            return False
+        seconds = min(wait, self._policy.max_retry_after_s)
+        if event := shared.health.hold_off(self.target, answer.endpoint, seconds=seconds, now=shared.clock()):
+            shared.on_event(event)
+            shared.sweep()
+        return True
 
     def _is_out(self, endpoint: Endpoint) -> bool:
         shared = self._shared
