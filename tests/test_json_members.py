@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_fallback import json_members
-from llm_fallback.json_members import Value
+from llm_fallback.json_members import JsonObject, Value
 
 
 def set_members(body: bytes, **what: Mapping[str, Value]) -> bytes | None:
     """The changed body alone."""
-    edited = json_members.set_members(body, **what)
-    return edited.body if edited else None
+    read = JsonObject.read(body)
+    return read.with_members(**what).body if read else None
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,7 @@ def test_unless_present(body: str, changed: str) -> None:
     [
         pytest.param('a"b\\c\n', '"a\\"b\\\\c\\n"', id="escapes"),
         pytest.param("模型", '"模型"', id="unicode"),
+        pytest.param("m\ud83d", '"m\\ud83d"', id="half-a-character"),
         pytest.param(True, "true", id="true"),
         pytest.param(None, "null", id="null"),
         pytest.param(12, "12", id="integer"),
@@ -95,6 +96,39 @@ def test_nothing_to_set_changes_nothing() -> None:
     body = b' { "a" : 1.0 , "a" : [ ] } '
 
     assert set_members(body) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "before"),
+    [
+        pytest.param('{"model":"请\\u8bf7"}', "请请", id="text"),
+        pytest.param('{"请":"请","model":"a"}', "a", id="after-what-takes-more-than-a-byte"),
+        pytest.param('{"model":"a","model":"b"}', "b", id="the-last-one-as-most-readers-have-it"),
+        pytest.param('{"model":"a","model":1}', None, id="no-text"),
+    ],
+)
+def test_what_it_said_before(body: str, before: str | None) -> None:
+    """Of a member that is set in any case, if that was text."""
+    edited = json_members.set_members(body.encode(), always={"model": "M"})
+
+    assert edited is not None
+    assert edited.before == {"model": before}
+
+
+def test_a_member_that_was_not_there_said_nothing() -> None:
+    """Nor is one told that is only there by default."""
+    read = JsonObject.read(b'{"stream":"a"}')
+
+    assert read is not None
+    assert read.with_members(always={"model": "M"}, unless_present={"stream": True}).before == {}
+
+
+@pytest.mark.parametrize("count", [10_000, 10_001, 1_000_000])
+def test_more_members_than_anybody_writes(count: int) -> None:
+    """Each takes time in which nothing else happens: such a body is passed on untouched."""
+    body = b"{" + b'"a":1,' * (count - 1) + b'"a":1}'
+
+    assert (set_members(body, always={"a": 2}) is None) is (count > 10_000)
 
 
 @pytest.mark.parametrize(

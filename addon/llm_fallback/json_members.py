@@ -5,17 +5,22 @@ they would not survive being parsed and written again.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]  # public in all but the stubs
 from json.scanner import make_scanner
-from typing import Any
+from typing import Self
 
 type Value = str | int | float | bool | None
 
-# Integers are read as floats because Python refuses to read those of more than 4300 digits.
-_scan_value = make_scanner(json.JSONDecoder(parse_int=float))  # type: ignore[arg-type]  # the stub is wrong
+# Values are skipped: nothing is made of numbers and objects, which are what takes time. Nor would Python read
+# integers of more than 4300 digits.
+_scan_value = make_scanner(
+    json.JSONDecoder(parse_int=len, parse_float=len, object_hook=bool)  # type: ignore[arg-type]  # the stub is wrong
+)
+_MAX_MEMBERS = 10_000  # each takes a step of Python; no request to an LLM has more than some dozens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,51 +28,79 @@ class _Member:
     name: str
     start: int
     end: int
-    value: Any
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Edited:
-    """A body with members set; `before` is what it said of those that were set in any case."""
+    """A body with members set; `before` is what it said of those set in any case, None if that is no text."""
 
     body: bytes
-    before: Mapping[str, Any]
+    before: Mapping[str, str | None]
 
 
-def set_members(
-    body: bytes,
-    *,
-    always: Mapping[str, Value] | None = None,
-    unless_present: Mapping[str, Value] | None = None,
-) -> Edited | None:
-    """The body with members set; None if it is not a JSON object in UTF-8.
+@dataclass(frozen=True, slots=True, repr=False)
+class JsonObject:
+    """An object as it is written, and where: the places of its members' values and the end of its brace."""
 
-    `always` wins over what the body says; `unless_present` counts only where the body does not say. A member
-    that occurs twice is set twice, so that no reader of the body can see another value.
-    """
-    try:
-        text = body.decode()
-        members, opening = _members(text)
-    except (ValueError, StopIteration, RecursionError):
-        return None
-    present = {member.name for member in members}
-    wanted = dict(always or {})
-    added = {name: value for name, value in (unless_present or {}).items() if name not in present}
-    added |= {name: value for name, value in wanted.items() if name not in present}
-    pieces, position = [text[:opening]], opening
-    if added:
-        comma = ", " if members else ""
-        pieces.append(", ".join(f"{_dump(name)}: {_dump(value)}" for name, value in added.items()) + comma)
-    for member in members:
-        if member.name in wanted:
-            pieces += [text[position : member.start], _dump(wanted[member.name])]
-            position = member.end
-    before = {member.name: member.value for member in members if member.name in wanted}
-    return Edited("".join([*pieces, text[position:]]).encode(), before)
+    _body: bytes
+    _opening: int
+    _members: tuple[_Member, ...]
+
+    @classmethod
+    def read(cls, body: bytes) -> Self | None:
+        """Find the members; None if it is not a JSON object in UTF-8, or has more than anybody writes."""
+        try:
+            text = body.decode()
+            opening, members = _members(text)
+        except (ValueError, StopIteration, RecursionError):
+            return None
+        if not text.isascii():
+            places = _in_bytes(text, (place for each in members for place in (each.start, each.end)))
+            opening = len(text[:opening].encode())
+            members = [_Member(each.name, next(places), next(places)) for each in members]
+        return cls(body, opening, tuple(members))
+
+    def with_members(
+        self,
+        *,
+        always: Mapping[str, Value] | None = None,
+        unless_present: Mapping[str, Value] | None = None,
+    ) -> Edited:
+        """The body with members set.
+
+        `always` wins over what the body says; `unless_present` counts only where the body does not say. A
+        member that occurs twice is set twice, so that no reader of the body can see another value.
+        """
+        present = {member.name for member in self._members}
+        wanted = dict(always or {})
+        added = {name: value for name, value in (unless_present or {}).items() if name not in present}
+        added |= {name: value for name, value in wanted.items() if name not in present}
+        pieces, position = [self._body[: self._opening]], self._opening
+        if added:
+            comma = b", " if self._members else b""
+            pieces.append(b", ".join(_dump(name) + b": " + _dump(value) for name, value in added.items()))
+            pieces.append(comma)
+        before: dict[str, str | None] = {}
+        for member in self._members:
+            if member.name in wanted:
+                pieces += [self._body[position : member.start], _dump(wanted[member.name])]
+                position = member.end
+                before[member.name] = self._text(member)
+        return Edited(b"".join([*pieces, self._body[position:]]), before)
+
+    def _text(self, member: _Member) -> str | None:
+        written = self._body[member.start : member.end]
+        return str(json.loads(written)) if written.startswith(b'"') else None
 
 
-def _members(text: str) -> tuple[list[_Member], int]:
-    """The members of the object with the places of their values, and the place after its opening brace."""
+def set_members(body: bytes, *, always: Mapping[str, Value]) -> Edited | None:
+    """The body with members set in any case; None if it is not a JSON object in UTF-8."""
+    read = JsonObject.read(body)
+    return read.with_members(always=always) if read else None
+
+
+def _members(text: str) -> tuple[int, list[_Member]]:
+    """The place after an object's opening brace, and its members with the places of their values."""
     position = _skip(text, 0)
     opening = position + 1
     if text[position:opening] != "{":
@@ -80,12 +113,12 @@ def _members(text: str) -> tuple[list[_Member], int]:
         position = _read_members(text, position, members)
     if _skip(text, position) != len(text):
         raise ValueError("something after the object")
-    return members, opening
+    return opening, members
 
 
 def _read_members(text: str, position: int, members: list[_Member]) -> int:
     """Read members up to the closing brace; returns the place after it."""
-    while True:
+    while len(members) < _MAX_MEMBERS:
         if text[position : position + 1] != '"':
             raise ValueError("a member has no name")
         name, position = scanstring(text, position + 1)
@@ -93,8 +126,8 @@ def _read_members(text: str, position: int, members: list[_Member]) -> int:
         if text[position : position + 1] != ":":
             raise ValueError("a member has no value")
         start = _skip(text, position + 1)
-        value, end = _scan_value(text, start)
-        members.append(_Member(name, start, end, value))
+        _, end = _scan_value(text, start)
+        members.append(_Member(name, start, end))
         position = _skip(text, end)
         match text[position : position + 1]:
             case "}":
@@ -103,6 +136,7 @@ def _read_members(text: str, position: int, members: list[_Member]) -> int:
                 position = _skip(text, position + 1)
             case _:
                 raise ValueError("neither a comma nor the end after a member")
+    raise ValueError("too many members")
 
 
 def _skip(text: str, position: int) -> int:
@@ -110,6 +144,15 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
+def _in_bytes(text: str, places: Iterable[int]) -> Iterator[int]:
+    """Ascending places in a text as places in its UTF-8."""
+    position = 0
+    for before, place in pairwise([0, *places]):
+        position += len(text[before:place].encode())
+        yield position
+
+
 @lru_cache(maxsize=1024, typed=True)  # they are the configuration's; to a cache, 1 and True are the same
-def _dump(value: Value) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _dump(value: Value) -> bytes:
+    # Half of a character cannot be written but as an escape, which is what JSON has for it, too.
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")

@@ -5,10 +5,10 @@ client's credentials go to the host that the client addressed and nowhere else; 
 below the flow, by `upstream`, and is only referred to here.
 """
 
-import zlib
 from dataclasses import dataclass, replace
 
 from llm_fallback import header_operations, paths
+from llm_fallback.bodies import Bodies
 from llm_fallback.config.routes import (
     NO_OPERATIONS,
     HeaderOperations,
@@ -19,7 +19,6 @@ from llm_fallback.config.routes import (
 )
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Target
 from llm_fallback.headers import Headers
-from llm_fallback.json_members import Value, set_members
 from llm_fallback.messages import (
     ATTEMPT_COUNT,
     EXPECTED_TIMEOUT,
@@ -70,8 +69,6 @@ _OF_ONE_PROVIDER = frozenset(
     }
 )  # accounts and requests of the client's, as the provider knows them that it asked for
 _NOT_THE_RULES = HOP_BY_HOP | _OUR_OWN  # how the request is framed is not for header operations to say
-_MAX_DECODED_BYTES = 64 * 1024 * 1024
-_ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,9 +116,17 @@ NO_PLAN = Plan()
 
 
 def rewrite(
-    request: OriginalRequest, target: Target, addressed: Provider | None, plan: Plan = NO_PLAN
+    request: OriginalRequest,
+    target: Target,
+    addressed: Provider | None,
+    plan: Plan = NO_PLAN,
+    *,
+    bodies: Bodies | None = None,
 ) -> Outgoing:
-    """The request for a target; `addressed` is the provider of the host that the client called, if any."""
+    """The request for a target; `addressed` is the provider of the host that the client called, if any.
+
+    `bodies` are the request's own, for who rewrites it more than once.
+    """
     provider = target.provider
     config = provider.config(plan.llm_rule) if provider else ProviderConfig()
     is_own_host = target.host == request.host.lower()
@@ -139,8 +144,10 @@ def rewrite(
         headers = tuple(field for field in headers if field[0].lower() != "authorization")
     body, model, asked = request.body, None, None
     if provider and paths.is_chat(path, provider):
-        headers, body, asked = _body(headers, body, config)
         model = config.model
+        if edited := (bodies or Bodies(request)).edited(config):
+            headers = tuple(field for field in headers if field[0].lower() != "content-encoding")
+            body, asked = edited.body, edited.before.get("model")
     authority = _authority(request, target, plan)
     if plan.rewrite and plan.rewrite.uri:  # told even where it changes nothing, as by Envoy
         headers = (*headers, (_ORIGINAL_PATH, original))
@@ -227,36 +234,3 @@ def _without_credentials(operations: HeaderOperations) -> HeaderOperations:
 
 def _harmless(headers: Headers) -> Headers:
     return tuple(field for field in headers if not is_credential(field[0]))
-
-
-def _body(headers: Headers, body: bytes, config: ProviderConfig) -> tuple[Headers, bytes, str | None]:
-    """Set the provider's model and default for `stream`, and say which model was asked for.
-
-    A compressed body is sent on uncompressed.
-    """
-    always: dict[str, Value] = {} if config.model is None else {"model": config.model}
-    default: dict[str, Value] = {} if config.stream is None else {"stream": config.stream}
-    if not body or not (always or default):
-        return headers, body, None
-    encoding = next((v.strip().lower() for n, v in headers if n.lower() == "content-encoding"), "identity")
-    plain = _decode(body, encoding)
-    changed = set_members(plain, always=always, unless_present=default) if plain is not None else None
-    if changed is None:
-        return headers, body, None
-    asked = changed.before.get("model")
-    plain_headers = tuple((n, v) for n, v in headers if n.lower() != "content-encoding")
-    return plain_headers, changed.body, asked if isinstance(asked, str) else None
-
-
-def _decode(body: bytes, encoding: str) -> bytes | None:
-    """The plain body; None for an encoding that is not undone here or a body that is not what it says."""
-    if encoding == "identity":
-        return body
-    if encoding not in _ZLIB_WINDOW:
-        return None
-    decoder = zlib.decompressobj(_ZLIB_WINDOW[encoding])
-    try:
-        plain = decoder.decompress(body, _MAX_DECODED_BYTES)
-    except zlib.error:
-        return None
-    return plain if decoder.eof and not decoder.unused_data else None

@@ -1,9 +1,12 @@
 """One target after another: every failure, two targets and three, and what is left when all are lost."""
 
+from dataclasses import replace
+
 import pytest
 
 from llm_fallback.config.rescue import Limits, RescuePolicy
 from llm_fallback.config.routes import Retries
+from llm_fallback.config.snapshot import Provider, ProviderConfig
 from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.retry import Failure
 from llm_fallback.upstream.answers import End
@@ -213,6 +216,19 @@ def test_who_asked_to_be_left_alone_is() -> None:
     assert (story.statuses, story.places) == ([429, 503], ["a.com", "b.com"])
     assert story.header("retry-after") == "15"
     assert set(story.world.health_changes) == {"-a.com:80", "-b.com:80"}
+
+
+def test_a_body_is_made_once_for_all_who_get_the_same() -> None:
+    """What a large one costs, it costs once."""
+    served = Provider("p", default=ProviderConfig("big"))
+    both = tuple(replace(each, provider=served) for each in (A, B))
+    request = replace(POST, path="/v1/chat/completions", body=b'{"a": 1}')
+
+    story = play(both, (rescuing(),), 503, GOOD[False], requests=(request,))
+
+    first, second = (sent.outgoing.body for sent in story.world.sent)
+    assert first == b'{"model": "big", "a": 1}'
+    assert first is second
 
 
 def test_panic_asks_nobody_who_is_out() -> None:

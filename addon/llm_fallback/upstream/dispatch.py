@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from llm_fallback.balancing import hash_key, new_cookie
+from llm_fallback.bodies import Bodies
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Snapshot, Target
 from llm_fallback.events import Attempted
@@ -70,6 +71,7 @@ class Dispatch:
         self._shared = shared
         self._snapshot = snapshot
         self._request = request
+        self._bodies = Bodies(request)
         self._facts = facts
         self._watcher = watcher
         self._limits = limits
@@ -170,7 +172,8 @@ class Dispatch:
         plan = Plan.of(
             matched.route, matched.match, routed.destination, fell_back=fell_back, is_rescue=is_rescue
         )
-        outgoing = rewrite(self._request, target, self._snapshot.provider_of(self._request.host), plan)
+        addressed = self._snapshot.provider_of(self._request.host)
+        outgoing = rewrite(self._request, target, addressed, plan, bodies=self._bodies)
         self.asked_model = self.asked_model or outgoing.asked_model
         return outgoing
 
