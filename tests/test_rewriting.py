@@ -422,7 +422,22 @@ def test_authority(provider: Provider | None, headers: Headers, port: int, autho
         pytest.param(request(headers=(("X-A", "1\r\nX-B: 2"),)), False, id="a-line-end-in-a-value"),
         pytest.param(request(headers=(("X-A", "1\n"),)), False, id="a-line-end-after-a-value"),
         pytest.param(request(headers=(("X-A", "1\r"),)), False, id="a-bare-cr"),
-        pytest.param(request(headers=(("X-A", "\x00"),)), False, id="nul-in-a-value"),
+        pytest.param(request(headers=(("X-A", "\x80\x85\x9b"),)), True, id="beyond-ascii-in-a-value"),
+        *(
+            pytest.param(
+                request(headers=(("X-A", f"1{chr(code)}2"),)), code == 0x09, id=f"{code:02x}-in-a-value"
+            )
+            for code in (*range(0x20), 0x7F)
+        ),
+        *(
+            pytest.param(made, False, id=f"{code:02x}-in-a-{place}")
+            for code in (*range(0x21), 0x7F)
+            for place, made in (
+                ("name", request(headers=((f"X-A{chr(code)}", "1"),))),
+                ("method", request(method=f"GE{chr(code)}T")),
+                ("path", request(f"/a{chr(code)}b")),
+            )
+        ),
     ],
 )
 def test_is_well_formed(sent: OriginalRequest, *, expected: bool) -> None:

@@ -30,7 +30,7 @@ HOP_BY_HOP = frozenset(
 """Headers between two hops (RFC 9110, section 7.6.1)."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"(/[^\x00-\x20\x7f#]*)?")
-_LINE_END = re.compile(r"[\r\n\x00]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a value, a tab is as good as a space
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,12 +115,13 @@ class Outgoing:
 def is_well_formed(request: OriginalRequest) -> bool:
     """Whether the request can be sent on as it is, without becoming another one on the way.
 
-    HTTP/2 clients can put into paths and values what would end a line of HTTP/1; Envoy answers 400 as well.
+    HTTP/2 clients can put into paths and values what would end a line of HTTP/1. Nobody has any use for other
+    control characters, either; Envoy answers 400 to all of them.
     """
     if not _TOKEN.fullmatch(request.method) or not _PATH.fullmatch(request.path):
         return False
     names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
-    if not all(names) or _LINE_END.search("".join(values)):
+    if not all(names) or _CONTROL.search("".join(values)):
         return False
     return not names or _TOKEN.fullmatch("".join(names)) is not None
 
