@@ -148,7 +148,7 @@ def test_the_fallback(seen: Seen) -> None:
     (request,) = seen.fallback.requests
     assert FALLBACK_KEY.is_bearer_of(request)
     assert carried(request) == [FALLBACK_KEY.name]
-    assert request.path.endswith("?api-version=1")
+    assert request.path.endswith("?api-version=1&next=%2Fpage")
     assert request.header("x-marker") == IN_HEADER
 
 

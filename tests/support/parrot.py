@@ -11,7 +11,7 @@ IN_ANSWER = "marker-in-an-answer"
 PLAYS = ("error", "stream", "inside", "inside-stream", "cut", "packed", "header")
 HANG = "hang"
 _JSON = ("content-type", "application/json")
-_CARRIED = ("authorization", "api-key", "x-api-key", "cookie", "referer")
+_CARRIED = ("authorization", "api-key", "x-api-key", "cookie", "referer", "x-appkey", "x-page")
 
 
 def quoted(request: Request) -> str:

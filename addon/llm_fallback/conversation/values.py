@@ -12,6 +12,7 @@ _MAX_STRING = 120
 _MAX_ENTRIES = 40
 _MAX_DEPTH = 6
 _MAX_LINE = 160
+_NO_SECRETS = frozenset({"code"})  # in JSON it says which error it is, or is what a tool is to run
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _DATA_URL = re.compile(
     r"data:([\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w=.-]{1,60}){0,4};base64,([A-Za-z0-9+/_=-]{0,})"
@@ -68,7 +69,8 @@ def in_short(value: object, name: str = "") -> str:
 
 
 def _pruned(value: object, name: str, depth: int) -> object:
-    if is_credential(name) and value is not None and not isinstance(value, bool | int | float):
+    is_secret = is_credential(name) and name.lower() not in _NO_SECRETS
+    if is_secret and value is not None and not isinstance(value, bool | int | float):
         return REDACTED
     match value:
         case str():

@@ -11,7 +11,7 @@ from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.json_members import Value
 from llm_fallback.messages import OriginalRequest, Outgoing
 from llm_fallback.outlier import Endpoint
-from llm_fallback.redaction import is_credential, query_credentials
+from llm_fallback.redaction import is_credential, name_and_value, query_credentials
 from llm_fallback.rewriting import Plan
 
 _HASHING = frozenset({Algorithm.RING_HASH, Algorithm.MAGLEV})
@@ -45,7 +45,7 @@ def _withheld(request: OriginalRequest, outgoing: Outgoing) -> tuple[str, ...]:
     sent = {name.lower() for name, _ in outgoing.headers} | ({"authorization"} if outgoing.api_key else set())
     headers = (name for name, _ in request.headers if is_credential(name) and name.lower() not in sent)
     query = {*query_credentials(request.path)} - {*query_credentials(outgoing.path)}
-    return tuple(dict.fromkeys((*headers, *(f"?{pair.partition('=')[0]}" for pair in sorted(query)))))
+    return tuple(dict.fromkeys((*headers, *(f"?{name_and_value(pair)[0]}" for pair in sorted(query)))))
 
 
 def _hashed(request: OriginalRequest, target: Target, endpoints: Sequence[Endpoint]) -> Endpoint | None:

@@ -11,7 +11,7 @@ import zstandard
 from mitmproxy.net import encoding
 
 from llm_fallback.messages import Outgoing
-from llm_fallback.redaction import REDACTED, is_credential, query_credentials
+from llm_fallback.redaction import REDACTED, is_credential, name_and_value, query_credentials
 from llm_fallback.resources.base import Expanded
 
 MAX_DECODED_BYTES = 16 * 1024 * 1024
@@ -69,14 +69,14 @@ def _secrets(outgoing: Outgoing) -> Iterator[str]:
             for part in _PART.split(value):  # the key after its scheme; each of the cookies
                 yield part
                 yield part.partition("=")[2]
-        elif "?" in value:
+        else:
             yield from _in_query(value)
     yield from _in_query(outgoing.path)
 
 
 def _in_query(path: str) -> Iterator[str]:
-    for pair in query_credentials(path) if "?" in path else ():
-        value = pair.partition("=")[2]
+    for pair in query_credentials(path):
+        _, value = name_and_value(pair)
         yield value
         yield unquote(value)
 

@@ -4,6 +4,7 @@ A client's credentials leave the flow as soon as its headers are there and live 
 that no view, file or log that is made from the flow can hold them.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from copy import copy
@@ -33,6 +34,7 @@ from llm_fallback.redaction import (
 from llm_fallback.upstream.answers import Head
 
 _REDACTED = REDACTED.encode()
+_MAY_HOLD_QUERY = re.compile(rb"[?#%]")  # of a path or any URL, escaped in another or not; few headers do
 _BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
 # Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
 # collector comes: the exchange, the flow, their bodies.
@@ -77,7 +79,7 @@ def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held
             (n, _redact(n, v)) if _has_credential((n, v)) else (n, v) for n, v in data.headers.fields
         )
     query: tuple[str, ...] = ()
-    if b"?" in data.path:
+    if _MAY_HOLD_QUERY.search(data.path):
         path = decode(data.path)
         query = query_credentials(path)
         data.path = encode(redact_query(path))
@@ -202,14 +204,18 @@ def _is_credential(name: bytes) -> bool:
 def _has_credential(field: tuple[bytes, bytes]) -> bool:
     """Whether a header is one, or a URL with one in its query, as in Referer."""
     name, value = field
-    return _is_credential(name) or (b"?" in value and bool(query_credentials(decode(value))))
+    return _is_credential(name) or _has_query_credential(value)
+
+
+def _has_query_credential(value: bytes) -> bool:
+    return bool(_MAY_HOLD_QUERY.search(value)) and bool(query_credentials(decode(value)))
 
 
 def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
     name, value = field
     if value == _REDACTED or (_is_credential(name) and value.endswith(_REDACTED)):
         return True
-    return b"?" in value and has_placeholder(decode(value))
+    return bool(_MAY_HOLD_QUERY.search(value)) and has_placeholder(decode(value))
 
 
 def _redact(name: bytes, value: bytes) -> bytes:
