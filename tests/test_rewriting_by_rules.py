@@ -344,6 +344,23 @@ def test_what_came_from_variables_is_sent_and_not_shown(is_weighted: bool) -> No
     assert (shown["x-rule"], shown["x-destination"], shown["x-plain"]) == ("[redacted]", "[redacted]", "50%")
 
 
+@pytest.mark.parametrize(
+    ("path", "sent", "shown"),
+    [
+        pytest.param("/?a=1", "/s3cret/chat/completions?a=1", "/[redacted]/chat/completions?a=1", id="chat"),
+        pytest.param("/v1/models?a=1", "/s3cret/models?a=1", "/[redacted]?a=1", id="another-api"),
+        pytest.param("/health", "/health", "/health", id="where-it-has-no-part"),
+    ],
+)
+def test_a_providers_path_that_came_from_a_variable(path: str, sent: str, shown: str) -> None:
+    """Is sent and not shown; that it is a chat may be known."""
+    provider = Provider("own", Expanded("/s3cret/chat/completions"))
+
+    outgoing = rewrite(request(path), target_of(provider), BARE).for_attempt(1, None)
+
+    assert (outgoing.path, outgoing.shown()[0]) == (sent, shown)
+
+
 def test_an_authority_that_came_from_a_variable() -> None:
     """Is an address, and shown as one."""
     plan = Plan(operations=setting(host=Expanded("b.com")))

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import SecretStr
 
 from llm_fallback import header_operations
+from llm_fallback.config.snapshot import CHAT_COMPLETIONS
 from llm_fallback.headers import Headers
 from llm_fallback.matching import RequestFacts
 from llm_fallback.redaction import REDACTED, redact_header, redact_query, redact_value
@@ -90,14 +91,18 @@ class Outgoing:
     asked_model: str | None = None
 
     def shown(self) -> tuple[str, Headers]:
-        """Path and headers for people: credentials and what came from variables are redacted."""
+        """Path and headers for people: credentials and what came from variables are redacted.
+
+        A path keeps its end if that tells a chat: views, and whoever sends the flow again, go by it.
+        """
         headers = [(n, redact_value(n, v)) for n, v in self.headers]
         if self.api_key:
             headers.append(("Authorization", redact_header("Authorization", "Bearer ")))
         path = redact_query(self.path)
         if isinstance(self.path, Expanded):
-            _, question, query = path.partition("?")
-            path = f"/{REDACTED}{question}{query}"
+            before, question, query = path.partition("?")
+            end = CHAT_COMPLETIONS if before.endswith(CHAT_COMPLETIONS) else ""
+            path = f"/{REDACTED}{end}{question}{query}"
         return path, tuple(headers)
 
     def with_header(self, name: str, value: str) -> Self:

@@ -5,6 +5,7 @@ from typing import Any
 
 from llm_fallback.config.routes import Match, MatchType, Rewrite
 from llm_fallback.config.snapshot import CHAT_COMPLETIONS, Provider
+from llm_fallback.resources.base import Expanded
 
 _ABNORMAL = re.compile(r"""/\.|[%\\|^`{}"<>]""")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -77,17 +78,25 @@ def rewritten(path: str, rewrite: Rewrite, match: Match | None) -> str:
 
 
 def for_provider(path: str, provider: Provider, addressed: Provider | None) -> str:
-    """The provider's own path for chat, and its base in place of the addressed provider's for the rest."""
+    """The provider's own path for chat, and its base in place of the addressed provider's for the rest.
+
+    It is `Expanded` if the provider's is: what is in it is not to be shown.
+    """
     if provider.path is None:
         return path
     before, question, query = path.partition("?")
     if before in ("", "/") or before.endswith(CHAT_COMPLETIONS) or (addressed and before == addressed.path):
-        return f"{provider.path}{question}{query}"
+        return _as(provider.path, f"{provider.path}{question}{query}")
     bases = ["/v1"] if addressed is None or addressed.base is None else ["/v1", addressed.base]
     under = [base for base in bases if before.startswith(f"{base}/")]
     if provider.base is None or not under:
         return path
-    return f"{provider.base}{before.removeprefix(max(under, key=len))}{question}{query}"
+    rest = before.removeprefix(max(under, key=len))
+    return _as(provider.path, f"{provider.base}{rest}{question}{query}")
+
+
+def _as(written: str, path: str) -> str:
+    return Expanded(path) if isinstance(written, Expanded) else path
 
 
 def is_chat(path: str, provider: Provider) -> bool:

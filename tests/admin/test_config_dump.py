@@ -18,7 +18,8 @@ NAMED = Secret("a header that says so", "hdr-named-01aa")
 BODY = Secret("the body of a direct response", "body-3d2e")
 QUERY = Secret("a key in a path", "query-8a8a")
 ADMITTED = Secret("a header that a rule asks for", "match-4e4e")
-SECRETS = (WRITTEN, GIVEN, HEADER, NAMED, BODY, QUERY, ADMITTED)
+PATH = Secret("a provider's path of the environment", "path-6b1d")
+SECRETS = (WRITTEN, GIVEN, HEADER, NAMED, BODY, QUERY, ADMITTED, PATH)
 
 MESH = f"""
 apiVersion: istio.alibabacloud.com/v1beta1
@@ -34,7 +35,7 @@ kind: LLMProvider
 metadata: {{name: b}}
 spec:
   host: b.com
-  path: /v1/chat/completions
+  path: "/${{TENANT}}/chat/completions"
   configs: {{defaultConfig: {{openAIConfig: {{model: gpt, apiKey: {WRITTEN.value}}}}}}}
 ---
 apiVersion: networking.istio.io/v1beta1
@@ -73,7 +74,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """Rules and providers with a secret wherever there can be one."""
     file: Path = tmp_path_factory.mktemp("mesh") / "mesh.yaml"
     file.write_text(MESH, encoding="utf-8")
-    environment = {"KEY": GIVEN.value, "HEADER": HEADER.value, "BODY": BODY.value}
+    environment = {"KEY": GIVEN.value, "HEADER": HEADER.value, "BODY": BODY.value, "TENANT": PATH.value}
     loaded = load([file], environment, None)
     assert loaded.snapshot, [str(finding) for finding in loaded.findings]
     return loaded.snapshot

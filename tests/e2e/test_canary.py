@@ -17,7 +17,7 @@ from tests.support.canary import Places, Stage, in_mitmweb, stage
 from tests.support.certificates import Authority
 from tests.support.clients import http_client
 from tests.support.credentials import CLIENTS, IN_HEADER, MARKER, PROXY_KEY
-from tests.support.mesh import Host
+from tests.support.mesh import PATH, Host
 from tests.support.parrot import HANG, IN_ANSWER, PLAYS, chatty_parrot, parrot
 from tests.support.policies import policy, write_rescued
 from tests.support.provider import Provider
@@ -39,7 +39,8 @@ KEYS = {
     LAST: Secret("the fallback's key", "sk-canary-last-0b7e66"),
 }
 CRASH = Secret("what a defect quotes", IN_A_CRASH)
-ALL = (*KEYS.values(), *CLIENTS, PROXY_KEY, CRASH)
+IN_PATH = Secret("what a path has from a variable", "canary-tenant-2f9d")
+ALL = (*KEYS.values(), *CLIENTS, PROXY_KEY, CRASH, IN_PATH)
 PLACEHOLDER = "[redacted]"
 DEFECTS = ("upstream.dispatch:rewrite", "mitm.carriage:story.comment", "mitm.attempts:flows.show_request")
 
@@ -68,7 +69,8 @@ def played(
     for name, source in scripts.items():
         (folder / name).write_text(source, encoding="utf-8")
     loaded = [part for name in scripts for part in ("-s", str(folder / name))]
-    setting = replace(setting, environment={"KEYED_KEY": KEYS[KEYED].value, "LAST_KEY": KEYS[LAST].value})
+    variables = {"KEYED_KEY": KEYS[KEYED].value, "LAST_KEY": KEYS[LAST].value, "TENANT": IN_PATH.value}
+    setting = replace(setting, environment=variables)
     providers = {name: Provider(parrot, authority.issue(name)) for name in HOSTS}
     providers[LAST].behaviour = chatty_parrot
     with ExitStack() as stack:
@@ -92,6 +94,7 @@ def write_config(folder: Path, providers: dict[str, Provider]) -> Path:
         Host(
             name=name,
             port=provider.port,
+            path="/${TENANT}/chat/completions" if name in (KEYED, LAST) else PATH,
             key=keys.get(name),
             threshold=1 if name == FALLING else None,
             fallback=fallbacks.get(name),
@@ -135,6 +138,9 @@ def test_the_keys_arrived(seen: Seen) -> None:
     for host, key in KEYS.items():
         assert seen.providers[host].requests
         assert all(key.is_bearer_of(request) for request in seen.providers[host].requests)
+    assert all(
+        IN_PATH.occurs_in(request) for host in (KEYED, LAST) for request in seen.providers[host].requests
+    )
     for request in seen.providers[KEYLESS].requests:
         assert [s.name for s in CLIENTS if s.occurs_in(request)] == [s.name for s in CLIENTS]
 

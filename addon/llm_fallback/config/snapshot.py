@@ -46,7 +46,10 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
-    """What a request to a provider's host needs; `by_rule` replaces `default` for rules of an LLMRoute."""
+    """What a request to a provider's host needs; `by_rule` replaces `default` for rules of an LLMRoute.
+
+    A `path` that came from a variable is `Expanded`.
+    """
 
     name: str
     path: str | None = None

@@ -102,6 +102,8 @@ def _secrets(outgoing: Outgoing) -> Iterator[str]:
         else:
             yield from _in_query(value)
     yield from _in_query(outgoing.path)
+    if isinstance(outgoing.path, Expanded):
+        yield outgoing.path.partition("?")[0]
 
 
 def _in_query(path: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from llm_fallback.resources.base import Model, Resource
+from llm_fallback.resources.base import KeepsExpanded, Model, Resource
 from llm_fallback.resources.names import Host
 
 CUSTOM_DESTINATION_RULE = "asm.alibabacloud.com/custom-destinationrule"
@@ -58,7 +58,7 @@ class LLMProviderSpec(Model):
     """Where the provider is and how it is called."""
 
     host: Host
-    path: Annotated[str, AfterValidator(_path)] | None = None
+    path: Annotated[str, AfterValidator(_path), KeepsExpanded] | None = None
     workload_selector: WorkloadSelector = WorkloadSelector()
     configs: ProviderConfigs = ProviderConfigs()
 
