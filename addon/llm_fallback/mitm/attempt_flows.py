@@ -8,8 +8,8 @@ from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.flow import Error
 
 from llm_fallback import story
-from llm_fallback.mitm import flows
-from llm_fallback.mitm.echoes import Echoes
+from llm_fallback.echoes import Echoes
+from llm_fallback.mitm import flows, packed_bodies
 from llm_fallback.redaction import redact_value
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.shared import LostAttempt
@@ -59,7 +59,7 @@ def _flow_of(flow: http.HTTPFlow, lost: LostAttempt) -> http.HTTPFlow:
         ]
         began_answering = began + attempt.duration_s
         packed = next((v for n, v in lost.headers if n.lower() == "content-encoding"), "")
-        body = echoes.body(lost.body, packed)
+        body = packed_bodies.without(echoes, lost.body, packed)
         shown.response = http.Response(
             b"HTTP/1.1", attempt.status, b"", http.Headers(fields), body, None, began_answering, now
         )

@@ -5,11 +5,11 @@ from mitmproxy.connection import Server
 
 from llm_fallback import story
 from llm_fallback.config.snapshot import Target
+from llm_fallback.echoes import Echoes, Field
 from llm_fallback.events import Handled
 from llm_fallback.messages import Outgoing
 from llm_fallback.mitm import flows
 from llm_fallback.mitm.attempt_flows import LOST, AttemptFlows
-from llm_fallback.mitm.echoes import Echoes, Field
 from llm_fallback.mitm.kept_answer import KeptAnswer
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.answers import Head

@@ -16,9 +16,9 @@ from mitmproxy.connection import ConnectionState, Server
 
 from llm_fallback.addresses import is_address
 from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.echoes import Fields
 from llm_fallback.headers import Headers
 from llm_fallback.messages import OriginalRequest, Outgoing
-from llm_fallback.mitm.echoes import Fields
 from llm_fallback.mitm.kept_answer import KeptAnswer
 from llm_fallback.outlier import Endpoint
 from llm_fallback.paths import normalised

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mitmproxy import http
 
-from llm_fallback.mitm.echoes import Echoes
+from llm_fallback.echoes import Echoes
+from llm_fallback.mitm import packed_bodies
 from llm_fallback.upstream.defects import report
 from llm_fallback.upstream.record import Record
 
@@ -33,8 +34,8 @@ class KeptAnswer:
     def _show_in(self, response: http.Response) -> None:
         data, encoding = response.data, response.headers.get("content-encoding", "")
         if response.stream:
-            data.content = self.echoes.body(self.record.beginning, encoding)
+            data.content = packed_bodies.without(self.echoes, self.record.beginning, encoding)
         elif data.content:
-            data.content = self.echoes.body(data.content, encoding)
+            data.content = packed_bodies.without(self.echoes, data.content, encoding)
             if "content-length" in response.headers:
                 response.headers["content-length"] = str(len(data.content))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from llm_fallback import local_replies
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.snapshot import Target
+from llm_fallback.echoes import Echoes
 from llm_fallback.events import Attempted
 from llm_fallback.local_replies import LocalReply
 from llm_fallback.messages import Outgoing
@@ -259,7 +260,9 @@ class Leg:
         if verdict is Verdict.CUT:
             reply = local_replies.failed(Failure.RESET, retries_done=self.begun - 1)
         else:
-            reply = local_replies.no_answer(str(verdict), gate.error)
+            # The client is not to learn a provider's key from a reply of ours.
+            error = Echoes([answer.outgoing]).without(gate.error.encode()).decode()
+            reply = local_replies.no_answer(str(verdict), error)
         return Lost(self, str(verdict), is_covered=True, otherwise=reply)
 
     def _lost_in_silence(self, answer: Answered, held: list[bytes], *, has_begun: bool) -> Lost:

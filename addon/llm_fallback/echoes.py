@@ -1,0 +1,117 @@
+"""Answers that repeat a credential: clients get them as they are, what is kept of them is without it. Pure.
+
+A credential is found as it was sent, in the escapes of JSON and of URLs, and where a base64 text begins with
+it. It is not found where it is taken apart, or packed into something else.
+"""
+
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from urllib.parse import unquote
+
+from llm_fallback.messages import Outgoing
+from llm_fallback.redaction import REDACTED, is_credential, name_and_value, query_credentials
+from llm_fallback.resources.base import Expanded
+
+_REDACTED = REDACTED.encode()
+_MIN_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
+_PART = re.compile(r"[\s;,]+")
+# Which bytes are escaped, and how, differs: some escape a few marks only, some all of them.
+_MARKS = tuple(map(re.compile, (rb"[^A-Za-z0-9]", rb"[^A-Za-z0-9._~-]", rb"[^A-Za-z0-9._~/-]")))
+_ESCAPES = b"\\u%04x", b"\\u%04X", b"%%%02x", b"%%%02X"
+
+type Field = tuple[bytes, bytes]
+type Fields = tuple[Field, ...]
+
+
+class Echoes:
+    """The credentials that were sent for one request, to whom it was sent: nobody else can repeat them."""
+
+    def __init__(self, sent: Iterable[Outgoing]) -> None:
+        found = (each.encode("utf-8", "surrogateescape") for outgoing in sent for each in _secrets(outgoing))
+        self._forms = _all_forms(frozenset(each for each in found if len(each) >= _MIN_BYTES))
+
+    @property
+    def are_none(self) -> bool:
+        """Whether there is nothing that could be repeated."""
+        return not self._forms
+
+    def without(self, content: bytes) -> bytes:
+        """The content with a placeholder for each."""
+        for form in self._forms:
+            if form in content:
+                content = content.replace(form, _REDACTED)
+        return content
+
+    def cut_out(self, content: bytes) -> bytes:
+        """The same of content that may end anywhere: less the beginning of one at its end, too."""
+        content = self.without(content)
+        for form in self._forms:
+            start = max(0, len(content) - len(form) + 1)
+            while (start := content.find(form[:_MIN_BYTES], start)) >= 0:
+                if form.startswith(content[start:]):
+                    content = content[:start]
+                    break
+                start += 1
+        return content
+
+    def fields(self, fields: Fields) -> Fields:
+        """Headers without them, in names and values; the very same headers if there are none in them."""
+        together = b"\n".join(part for field in fields for part in field)
+        if not any(form in together for form in self._forms):
+            return fields
+        return tuple((self.without(name), self.without(value)) for name, value in fields)
+
+
+def _secrets(outgoing: Outgoing) -> Iterator[str]:
+    if outgoing.api_key:
+        yield outgoing.api_key.get_secret_value()
+    for name, value in outgoing.headers:
+        if isinstance(value, Expanded) or is_credential(name):
+            yield value
+            for part in _PART.split(value):  # the key after its scheme; each of the cookies
+                yield part
+                yield part.partition("=")[2]
+        else:
+            yield from _in_query(value)
+    yield from _in_query(outgoing.path)
+    if isinstance(outgoing.path, Expanded):
+        yield outgoing.path.partition("?")[0]
+
+
+def _in_query(path: str) -> Iterator[str]:
+    for pair in query_credentials(path):
+        _, value = name_and_value(pair)
+        yield value
+        yield unquote(value)
+
+
+# The same few are sent again and again, and to find their forms takes longer than to look for them.
+@lru_cache(maxsize=256)
+def _all_forms(secrets: frozenset[bytes]) -> tuple[bytes, ...]:
+    """What to look for: the longest first, for one may be a part of another."""
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _MIN_BYTES}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _forms(secret: bytes) -> Iterator[bytes]:
+    """The ways in which an answer may write it; in base64, what is not shared with what follows."""
+    yield secret
+    for text in (secret, b"Bearer " + secret):
+        whole = text[: len(text) // 3 * 3]
+        yield b64encode(whole)
+        yield urlsafe_b64encode(whole)
+    if secret.isalnum():
+        return  # there is nothing in it to be escaped
+    as_json = json.dumps(secret.decode(errors="replace"))[1:-1].encode()
+    yield as_json
+    yield as_json.replace(b"/", rb"\/")
+    for marks in _MARKS:
+        for escape in _ESCAPES:
+            yield marks.sub(partial(_escaped, escape), secret)
+
+
+def _escaped(escape: bytes, mark: re.Match[bytes]) -> bytes:
+    return escape % mark[0][0]
