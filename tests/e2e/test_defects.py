@@ -140,7 +140,7 @@ def test_before_the_answer(stage: Stage, place: str, *, http2: bool) -> None:
     [
         pytest.param("mitm.addon:LLMFallback.carrier", (500, 502), id="who-carries-it"),
         pytest.param("mitm.carriage:flows.response_of", (500, 502), id="its-head"),
-        pytest.param("mitm.carriage:Echoes.body", (200,), id="what-is-shown-of-it"),
+        pytest.param("mitm.kept_answer:packed_bodies.without", (200,), id="what-is-shown-of-it"),
         pytest.param("mitm.carriage:story.comment", (200,), id="its-end"),
         pytest.param("upstream.exchange:figures_of", (200,), id="its-figures"),
         pytest.param("metrics.counting:Metrics.take", (200,), id="who-counts-it"),
