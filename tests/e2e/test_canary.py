@@ -42,7 +42,11 @@ CRASH = Secret("what a defect quotes", IN_A_CRASH)
 IN_PATH = Secret("what a path has from a variable", "canary-tenant-2f9d")
 ALL = (*KEYS.values(), *CLIENTS, PROXY_KEY, CRASH, IN_PATH)
 PLACEHOLDER = "[redacted]"
-DEFECTS = ("upstream.dispatch:rewrite", "mitm.carriage:story.comment", "mitm.attempt_flows:flows.show_request")
+DEFECTS = (
+    "upstream.dispatch:rewrite",
+    "mitm.carriage:story.comment",
+    "mitm.attempt_flows:flows.show_request",
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
