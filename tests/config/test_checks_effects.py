@@ -88,6 +88,127 @@ def test_mirrors_without_copies(mirror: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        pytest.param(
+            "mirrorPercentage: {value: 5}",
+            "warning: spec.http[0].mirrorPercentage: has no effect: it is for mirror, and there is none"
+            " (add mirror, or remove it)",
+            id="a-percentage-without-mirror",
+        ),
+        pytest.param(
+            "mirrorPercentage: {value: 5}, mirrors: [{destination: {host: b.com}}]",
+            "warning: spec.http[0].mirrorPercentage: has no effect: it is for mirror, and there is none"
+            " (write percentage in each of mirrors)",
+            id="a-percentage-beside-mirrors",
+        ),
+        pytest.param(
+            "corsPolicy: {allowMethods: [GET]}",
+            "warning: spec.http[0].corsPolicy: has no effect: it allows no origin (add allowOrigins)",
+            id="nobody's-origin",
+        ),
+        pytest.param(
+            "corsPolicy: {unmatchedPreflights: IGNORE}", None, id="preflights-that-are-answered-by-the-proxy"
+        ),
+        pytest.param("corsPolicy: {allowOrigins: [{exact: 'https://a.com'}]}", None, id="an-origin"),
+        pytest.param(
+            "retries: {attempts: 2, retryOn: http3-post-connect-failure}",
+            "warning: spec.http[0].retries.retryOn: nothing is ever tried again: this condition alone is for"
+            " HTTP/3, which is not spoken here (add another one, such as 5xx)",
+            id="retries-of-http-3",
+        ),
+        pytest.param(
+            "retries: {attempts: 2, retryOn: 'http3-post-connect-failure,5xx'}", None, id="and-of-others"
+        ),
+        pytest.param(
+            "retries: {attempts: 2, retryRemoteLocalities: true}",
+            "info: spec.http[0].retries.retryRemoteLocalities: has no effect here"
+            " (endpoints have no locality)",
+            id="localities",
+        ),
+        pytest.param("retries: {attempts: 2, retryRemoteLocalities: false}", None, id="no-localities"),
+    ],
+)
+def test_actions_without_what_they_need(action: str, expected: str | None) -> None:
+    """A mirror, an origin, another protocol, a locality."""
+    assert said(doing(action)) == ([f"{HERE}: {expected} [no-effect]"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("more", "fields"),
+    [
+        pytest.param("timeout: 1s", ["timeout"], id="timeout"),
+        pytest.param("retries: {attempts: 1}", ["retries"], id="retries"),
+        pytest.param("mirror: {host: b.com}, mirrorPercentage: {value: 5}", ["mirror"], id="mirror"),
+        pytest.param("mirrors: [{destination: {host: b.com}}]", ["mirrors"], id="mirrors"),
+        pytest.param("corsPolicy: {}", ["corsPolicy"], id="corsPolicy"),
+        pytest.param(
+            "headers: {request: {set: {a: b}}, response: {set: {a: b}}}", ["headers.request"], id="headers"
+        ),
+        pytest.param("match: [{method: {exact: GET}}], name: here", [], id="what-all-rules-have"),
+    ],
+)
+@pytest.mark.parametrize("answer", ["redirect: {uri: /b}", "directResponse: {status: 404}"])
+def test_answers_need_no_target(answer: str, more: str, fields: list[str]) -> None:
+    """What is for requests that are sent on does nothing where none is."""
+    text = A + B + virtual_service("a.com", http=f"[{{{answer}, {more}}}]")
+    reason = f"has no effect: {answer.partition(':')[0]} answers, and nothing is sent on (remove it)"
+
+    assert said(text) == [f"{HERE}: warning: spec.http[0].{field}: {reason} [no-effect]" for field in fields]
+
+
+IGNORED = "has no effect: the mesh ignores a header of this name"
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        pytest.param(
+            "headers: {method: {exact: POST}, x-a: {exact: b}}",
+            [f"headers.method: {IGNORED} (write method beside headers)"],
+            id="a-field-among-headers",
+        ),
+        pytest.param(
+            "headers: {uri: {exact: /}, Method: {exact: b}, ':path': {exact: /}}",
+            [f"headers.uri: {IGNORED} (write uri beside headers)"],
+            id="headers-of-nearly-such-a-name",
+        ),
+        pytest.param(
+            "withoutHeaders: {authority: {exact: b}}",
+            [f"withoutHeaders.authority: {IGNORED} (remove it)"],
+            id="withoutHeaders",
+        ),
+        pytest.param(
+            "uri: {regex: /a.*}, ignoreUriCase: true",
+            ["ignoreUriCase: has no effect: it is for exact and prefix of uri (begin the regex with (?i))"],
+            id="case-of-a-regex",
+        ),
+        pytest.param(
+            "method: {exact: GET}, ignoreUriCase: true",
+            ["ignoreUriCase: has no effect: it is for exact and prefix of uri (add uri, or remove it)"],
+            id="case-of-nothing",
+        ),
+        pytest.param("uri: {prefix: /a}, ignoreUriCase: true", [], id="case-of-a-prefix"),
+        pytest.param("uri: {regex: /a.*}, ignoreUriCase: false", [], id="case-as-written"),
+    ],
+)
+def test_conditions_that_are_not_asked(match: str, expected: list[str]) -> None:
+    """The rule takes requests that its writer meant to leave to others."""
+    assert said(doing(f"match: [{{{match}}}]")) == [
+        f"{HERE}: warning: spec.http[0].match[0].{line} [no-effect]" for line in expected
+    ]
+
+
+def test_conditions_of_an_llm_route_that_are_not_asked() -> None:
+    """It has no fields for them."""
+    rules = "[{matches: [{headers: {method: {exact: POST}}}], backendRefs: [{providerHost: a.com}]}]"
+
+    assert said(provider() + llm_route(rules=rules)) == [
+        f"LLMRoute/r: warning: spec.rules[0].matches[0].headers.method: {IGNORED} (remove it) [no-effect]"
+    ]
+
+
+@pytest.mark.parametrize(
     ("operations", "fields"),
     [
         pytest.param("request: {set: {Content-Length: '1'}}", ["request.set.Content-Length"], id="set"),

@@ -46,7 +46,9 @@ def test_which_rule_takes_everything() -> None:
         "[{uri: {}}]",
         "[{name: all, ignoreUriCase: true, uri: {prefix: /}}]",
         "[{uri: {exact: /a}}, {uri: {prefix: /}}]",
-        "[{headers: {uri: {exact: ignored}}}]",
+        '[{uri: {regex: "/.*"}}]',
+        '[{uri: {regex: ".+"}}]',
+        '[{uri: {regex: "^/.*$"}}]',
         '[{method: {regex: ".*"}}]',
         "[{gateways: [mesh]}]",
     ],
@@ -100,6 +102,12 @@ def test_matches_that_leave_something(match: str) -> None:
             id="without-regard-to-case",
         ),
         pytest.param(
+            "[{uri: {prefix: /Api}, ignoreUriCase: true}]",
+            "[{uri: {prefix: /aPI/v1}}, {uri: {exact: /API}, ignoreUriCase: true}]",
+            False,
+            id="a-prefix-in-any-case",
+        ),
+        pytest.param(
             "[{uri: {exact: /a}}]", "[{uri: {exact: /a}}, {uri: {exact: /b}}]", True, id="one-of-two"
         ),
         pytest.param(
@@ -117,6 +125,51 @@ def test_what_an_earlier_rule_took(first: str, second: str, reached: bool) -> No
     assert len(found) == (not reached)
     assert all(
         "spec.http[1]: is never reached: earlier rules take all its requests" in line for line in found
+    )
+
+
+def test_a_header_of_a_field_s_name_is_no_condition() -> None:
+    """So the rule takes everything."""
+    assert codes(rules("[{headers: {uri: {exact: ignored}}}]", None)) == [
+        "no-effect spec.http[0].match[0].headers.uri",
+        "unreachable-route spec.http[1]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "said_of_it"),
+    [
+        pytest.param(
+            'uri: {exact: "/a?b=1"}',
+            "uri.exact: is never fulfilled: the query is no part of the path (write queryParams)",
+            id="query",
+        ),
+        pytest.param(
+            "uri: {prefix: v1}",
+            "uri.prefix: is never fulfilled: a path begins with / (write /v1)",
+            id="no-slash",
+        ),
+        pytest.param("uri: {exact: '*'}", None, id="the-path-of-OPTIONS"),
+        pytest.param("uri: {exact: ''}", None, id="empty"),
+        pytest.param(
+            "method: {exact: post}",
+            "method.exact: is never fulfilled: methods are in capitals (write POST)",
+            id="method",
+        ),
+        pytest.param("method: {prefix: P}", None, id="beginning-of-a-method"),
+        pytest.param("method: {exact: propfind}", None, id="a-method-that-the-mesh-does-not-know"),
+        pytest.param(
+            "scheme: {exact: HTTP}",
+            "scheme.exact: is never fulfilled: schemes are in lower case (write http)",
+            id="scheme",
+        ),
+        pytest.param("scheme: {exact: https}", None, id="a-scheme"),
+    ],
+)
+def test_conditions_that_no_request_fulfils(condition: str, said_of_it: str | None) -> None:
+    """Whoever wrote them meant something else."""
+    assert said(rules(f"[{{{condition}}}]")) == (
+        [f"VirtualService/vs: warning: spec.http[0].match[0].{said_of_it} [no-effect]"] if said_of_it else []
     )
 
 
@@ -198,6 +251,51 @@ def test_source_labels_without_a_workload() -> None:
 def test_for_whom_a_rule_is(match: str, workload: dict[str, str] | None, expected: list[str]) -> None:
     """Labels, gateways and namespaces are settled before any request comes."""
     assert codes(rules(match, None), workload=workload) == expected
+
+
+NEVER_LABELS = "never applies: it asks for sourceLabels, and the proxy stands for no workload " + SET_IT
+NEVER_NAMESPACE = (
+    "never applies: the workload that the proxy stands for counts as one in default"
+    " (remove sourceNamespace if that workload is meant) [not-for-us]"
+)
+
+
+@pytest.mark.parametrize(
+    ("match", "workload", "line"),
+    [
+        pytest.param(
+            "{gateways: [gw]}", None, "info: {}: is for gateways: it has no effect here [not-for-us]",
+            id="gateways",
+        ),
+        pytest.param("{sourceNamespace: zz}", None, "warning: {}: " + NEVER_NAMESPACE, id="namespace"),
+        pytest.param("{sourceLabels: {a: b}}", None, "warning: {}: " + NEVER_LABELS, id="labels"),
+        pytest.param(
+            "{sourceLabels: {a: b}}",
+            {"a": "c"},
+            "info: {}: is for other workloads: it has no effect here " + SET_IT,
+            id="labels-of-others",
+        ),
+    ],
+)  # fmt: skip
+def test_alternatives_for_others(match: str, workload: dict[str, str] | None, line: str) -> None:
+    """One of several is left out by itself, the last of them with its rule."""
+    service = "VirtualService/vs: "
+
+    assert said(rules(f"[{{uri: {{prefix: /x}}}}, {match}]"), workload=workload) == [
+        service + line.format("spec.http[0].match[1]")
+    ]
+    assert said(rules(f"[{match}]"), workload=workload) == [service + line.format("spec.http[0]")]
+
+
+def test_alternatives_for_different_others() -> None:
+    """Of a rule that is for none of ours, what may be a slip is said."""
+    assert said(rules("[{gateways: [gw]}, {sourceNamespace: zz}]")) == [
+        f"VirtualService/vs: warning: spec.http[0]: {NEVER_NAMESPACE}"
+    ]
+    matches = "[{gateways: [gw]}, {headers: {x: {exact: y}}}]"
+    assert codes(A + llm_route(rules=f"[{{matches: {matches}, {BACKEND}}}]")) == [
+        "not-for-us spec.rules[0].matches[0]"
+    ]
 
 
 def test_selectors() -> None:

@@ -38,8 +38,10 @@ RETRY_CONDITIONS = frozenset(
 )  # fmt: skip
 """The words of `retryOn`, those of Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"})
+"""Those that Istio knows."""
+
 _STATUSES = frozenset(map(int, HTTPStatus))
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"})
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 _ESCAPES = re.compile(r"\\(.?)", re.DOTALL)
 _MAX_BODY = 1024 * 1024
@@ -269,7 +271,7 @@ def _origin(value: UriMatch) -> UriMatch:
 
 
 def _method(value: str) -> str:
-    if value not in _METHODS:
+    if value not in METHODS:
         raise ValueError("not a method; write one such as GET, in capitals")
     return value
 

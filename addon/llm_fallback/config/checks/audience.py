@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_fallback.config.checks.configuration import Configuration, WrittenRules
+from llm_fallback.config.checks.configuration import Configuration
+from llm_fallback.config.compile.conditions import NAMESPACE, Others, for_others
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
+from llm_fallback.resources.httpmatch import HTTPMatchRequest
+from llm_fallback.resources.llmroute import LLMMatch
 from llm_fallback.resources.names import MESH
 
 _OTHERS = "is for other workloads: it has no effect here"
@@ -24,11 +27,24 @@ def routes_are_for_sidecars(configuration: Configuration) -> Iterator[Finding]:
 
 
 def rules_are_for_the_workload(configuration: Configuration) -> Iterator[Finding]:
-    """A rule all of whose alternatives are for others is left out, as Istio does."""
+    """Alternatives for others are left out, and with the last of them the rule, as Istio does."""
     for rules in configuration.routes:
-        for index, alternatives in enumerate(rules.matches):
-            if alternatives is None:
-                yield _for_others(configuration, rules, index)
+        for index, entries in enumerate(rules.conditions):
+            left_out = [
+                (number, said)
+                for number, entry in enumerate(entries)
+                if (said := _why_left_out(configuration, entry))
+            ]
+            if left_out and len(left_out) == len(entries):
+                # One reason is enough; what may be a slip comes first.
+                problem, hint, severity = min(
+                    (said for _, said in left_out), key=lambda said: said[2] is Severity.INFO
+                )
+                yield rules.written.finding((*rules.path, index), problem, hint, Code.NOT_FOR_US, severity)
+                continue
+            for number, (problem, hint, severity) in left_out:
+                path = rules.path_of(index, number)
+                yield rules.written.finding(path, problem, hint, Code.NOT_FOR_US, severity)
 
 
 def selectors_select_the_workload(configuration: Configuration) -> Iterator[Finding]:
@@ -51,12 +67,20 @@ def selectors_select_the_workload(configuration: Configuration) -> Iterator[Find
             yield written.finding(path, _OTHERS, _SET_IT, Code.NOT_FOR_US, Severity.INFO)
 
 
-def _for_others(configuration: Configuration, rules: WrittenRules, index: int) -> Finding:
-    written, path = rules.written, (*rules.path, index)
-    ours = [entry for entry in rules.conditions[index] if not entry.gateways or MESH in entry.gateways]
-    if not ours:
-        return written.finding(path, _GATEWAYS, "", Code.NOT_FOR_US, Severity.INFO)
-    if configuration.workload is None and any(entry.source_labels for entry in ours):
-        problem = "never applies: it asks for sourceLabels, and the proxy stands for no workload"
-        return written.finding(path, problem, _SET_IT, Code.NOT_FOR_US, Severity.WARNING)
-    return written.finding(path, _OTHERS, _SET_IT, Code.NOT_FOR_US, Severity.INFO)
+def _why_left_out(
+    configuration: Configuration, entry: HTTPMatchRequest | LLMMatch
+) -> tuple[str, str, Severity] | None:
+    """Problem, hint and severity of an alternative for others."""
+    match for_others(entry, configuration.workload or {}):
+        case None:
+            return None
+        case Others.GATEWAYS:
+            return _GATEWAYS, "", Severity.INFO
+        case Others.NAMESPACE:
+            problem = f"never applies: the workload that the proxy stands for counts as one in {NAMESPACE}"
+            return problem, "remove sourceNamespace if that workload is meant", Severity.WARNING
+        case Others.WORKLOADS if configuration.workload is None:
+            problem = "never applies: it asks for sourceLabels, and the proxy stands for no workload"
+            return problem, _SET_IT, Severity.WARNING
+        case Others.WORKLOADS:
+            return _OTHERS, _SET_IT, Severity.INFO

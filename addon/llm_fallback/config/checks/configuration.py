@@ -53,6 +53,17 @@ class WrittenRules:
     matches: Sequence[tuple[Match, ...] | None]
     """Of each rule; empty if it takes every request, None if it is for others."""
 
+    def alternatives(self) -> Iterator[tuple[Path, HTTPMatchRequest | LLMMatch]]:
+        """Every alternative of every rule, and where it is written."""
+        for index, entries in enumerate(self.conditions):
+            for number, entry in enumerate(entries):
+                yield self.path_of(index, number), entry
+
+    def path_of(self, index: int, number: int) -> Path:
+        """Where an alternative of a rule is written."""
+        name = "matches" if isinstance(self.written.resource, LLMRoute) else "match"
+        return (*self.path, index, name, number)
+
     @property
     def hosts(self) -> Sequence[str]:
         """The hosts and wildcards whose rules they are meant to be."""

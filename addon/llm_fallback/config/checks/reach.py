@@ -8,6 +8,13 @@ from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.routes import Match, MatchType, StringMatch
 from llm_fallback.config.validate import Written
+from llm_fallback.resources.base import Expanded
+from llm_fallback.resources.httpactions import METHODS
+from llm_fallback.resources.httpmatch import HTTPMatchRequest
+from llm_fallback.resources.stringmatch import UriMatch
+
+_ANY_PATH = frozenset({".*", ".+", "/.*", "^.*", "^.*$", "^/.*", "^/.*$"})
+"""Regular expressions that every path fulfils, as people write them."""
 
 
 def weights_send_somewhere(configuration: Configuration) -> Iterator[Finding]:
@@ -32,6 +39,40 @@ def rules_can_be_reached(configuration: Configuration) -> Iterator[Finding]:
     """The first rule that matches takes the request: those after one that takes all get none."""
     for rules in configuration.routes:
         yield from _unreached(rules)
+
+
+def conditions_can_hold(configuration: Configuration) -> Iterator[Finding]:
+    """Paths begin with a slash and end before the query; methods are in capitals, schemes are not."""
+    for rules in configuration.routes:
+        for path, entry in rules.alternatives():
+            if isinstance(entry, HTTPMatchRequest):
+                for field, why, hint in _never_fulfilled(entry):
+                    problem = f"is never fulfilled: {why}"
+                    place = (*path, *field)
+                    yield rules.written.finding(place, problem, hint, Code.NO_EFFECT, Severity.WARNING)
+
+
+def _never_fulfilled(entry: HTTPMatchRequest) -> Iterator[tuple[Path, str, str]]:
+    """The conditions of an alternative that no request fulfils: where, why, and what to write instead."""
+    for kind, text in _texts_of(entry.uri):
+        if "?" in text:
+            yield ("uri", kind), "the query is no part of the path", "write queryParams"
+        elif text and text != "*" and not text.startswith("/"):  # which OPTIONS asks for
+            yield ("uri", kind), "a path begins with /", f"write /{text}"
+    for kind, text in _texts_of(entry.method):
+        if text != text.upper() in METHODS:
+            yield ("method", kind), "methods are in capitals", f"write {text.upper()}"
+    for kind, text in _texts_of(entry.scheme):
+        if text != text.lower():
+            yield ("scheme", kind), "schemes are in lower case", f"write {text.lower()}"
+
+
+def _texts_of(condition: UriMatch | None) -> Iterator[tuple[str, str]]:
+    """What a condition compares with letter by letter, unless it came from a variable."""
+    for kind in ("exact", "prefix"):
+        text = getattr(condition, kind, None)
+        if text is not None and not isinstance(text, Expanded):
+            yield kind, text
 
 
 def _unreached(rules: WrittenRules) -> Iterator[Finding]:
@@ -63,22 +104,31 @@ class _Taken:
     def __init__(self) -> None:
         self._same: set[object] = set()
         self._prefixes: set[str] = set()
+        self._in_any_case: set[str] = set()
         self._lengths: set[int] = set()
 
     def add(self, match: Match) -> None:
         self._same.add(_key(match))
         uri = match.uri
-        if uri and uri.type is MatchType.PREFIX and not uri.ignore_case and _is_only_uri(match):
-            self._prefixes.add(uri.value)
+        if uri and uri.type is MatchType.PREFIX and _is_only_uri(match):
+            if uri.ignore_case:
+                self._in_any_case.add(uri.value.lower())
+            else:
+                self._prefixes.add(uri.value)
             self._lengths.add(len(uri.value))
 
     def has(self, match: Match) -> bool:
         if _key(match) in self._same:
             return True
         uri = match.uri
-        if uri is None or uri.type not in (MatchType.PREFIX, MatchType.EXACT) or uri.ignore_case:
+        if uri is None or uri.type not in (MatchType.PREFIX, MatchType.EXACT):
             return False
-        return any(uri.value[:n] in self._prefixes for n in self._lengths if n <= len(uri.value))
+        lower = uri.value.lower()
+        return any(
+            lower[:n] in self._in_any_case or (not uri.ignore_case and uri.value[:n] in self._prefixes)
+            for n in self._lengths
+            if n <= len(uri.value)
+        )
 
 
 def _takes_all(match: Match) -> bool:
@@ -103,7 +153,9 @@ def _is_anything(condition: StringMatch | None) -> bool:
 
 
 def _is_every_path(condition: StringMatch | None) -> bool:
-    return condition is not None and condition.type is MatchType.PREFIX and condition.value in ("", "/")
+    if condition is None or condition.type is not MatchType.REGEX:
+        return condition is not None and condition.type is MatchType.PREFIX and condition.value in ("", "/")
+    return condition.value in _ANY_PATH
 
 
 def _key(match: Match) -> object:

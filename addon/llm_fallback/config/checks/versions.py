@@ -48,6 +48,9 @@ _FACTS: Mapping[tuple[type[BaseModel], str], _Fact] = {
     (Delay, "percent"): _ignored("write percentage: {value: ...}"),
     (HTTPRetry, "backoff"): _newer("since 1.26"),
     (HTTPRetry, "retry_ignore_previous_hosts"): _newer("since 1.26"),
+    (HTTPRetry, "retry_remote_localities"): _Fact(
+        Code.NO_EFFECT, "has no effect here", "endpoints have no locality", value=True
+    ),
     (HTTPRoute, "mirror_percent"): _deprecated("write mirrorPercentage: {value: ...}"),
     (HTTPSettings, "max_concurrent_streams"): _Fact(Code.NO_EFFECT, "has no effect here", "it is for HTTP/2"),
     (LoadBalancerSettings, "simple"): _Fact(

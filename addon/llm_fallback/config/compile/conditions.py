@@ -5,6 +5,7 @@ are left out is no rule of this proxy's.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -12,17 +13,38 @@ from llm_fallback.config.routes import Match, MatchType, Pattern, StringMatch
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import LLMRoute, VirtualService
 from llm_fallback.resources.httpmatch import HTTPMatchRequest
-from llm_fallback.resources.llmroute import LLMRule
+from llm_fallback.resources.llmroute import LLMMatch, LLMRule
 from llm_fallback.resources.names import MESH
 from llm_fallback.resources.stringmatch import UriMatch, compile_regex
 from llm_fallback.resources.virtualservice import HTTPRoute
 
 type Labels = Mapping[str, str]
 
-_NAMESPACE = "default"  # where the proxy's workload is, as are resources that name no namespace
+NAMESPACE = "default"
+"""Where the proxy's workload is, as are resources that name no namespace."""
+
+NOT_HEADERS = frozenset({"uri", "scheme", "method", "authority"})
+"""No names of headers in a match: they have fields of their own."""
+
 _PRESENT = StringMatch(MatchType.PRESENT)
-_NOT_HEADERS = frozenset({"uri", "scheme", "method", "authority"})  # they have fields of their own
 _ANYTHING = "*"  # Istio's way to ask for presence with a regex
+
+
+class Others(StrEnum):
+    """For whom an alternative is that does not apply here."""
+
+    GATEWAYS = "gateways"
+    NAMESPACE = "another namespace"
+    WORKLOADS = "other workloads"
+
+
+def for_others(entry: HTTPMatchRequest | LLMMatch, workload: Labels) -> Others | None:
+    """For whom an alternative is, if not for requests of the workload's sidecar."""
+    if entry.gateways and MESH not in entry.gateways:
+        return Others.GATEWAYS
+    if isinstance(entry, HTTPMatchRequest) and entry.source_namespace not in (None, NAMESPACE):
+        return Others.NAMESPACE
+    return None if entry.source_labels.items() <= workload.items() else Others.WORKLOADS
 
 
 def matches(
@@ -34,8 +56,7 @@ def matches(
     found = tuple(
         _match(entry, _place(written, ("spec", "http", index, "match", number)))
         for number, entry in enumerate(rule.match)
-        if _applies(entry.gateways, entry.source_labels, workload)
-        and entry.source_namespace in (None, _NAMESPACE)
+        if for_others(entry, workload) is None
     )
     return found or None
 
@@ -52,7 +73,7 @@ def llm_match(
             source=_place(written, ("spec", "rules", index, "matches", number)),
         )
         for number, entry in enumerate(rule.matches)
-        if _applies(entry.gateways, entry.source_labels, workload)
+        if for_others(entry, workload) is None
     )
     return found or None
 
@@ -93,15 +114,11 @@ def _match(entry: HTTPMatchRequest, source: str) -> Match:
 
 
 def _headers(written: Mapping[str, Any]) -> dict[str, StringMatch]:
-    return {n.lower(): c for n, c in _conditions(written).items() if n not in _NOT_HEADERS}
+    return {n.lower(): c for n, c in _conditions(written).items() if n not in NOT_HEADERS}
 
 
 def _conditions(written: Mapping[str, Any]) -> dict[str, StringMatch]:
     return {name: string_match(condition) or _PRESENT for name, condition in written.items()}
-
-
-def _applies(gateways: list[str], source_labels: Mapping[str, str], workload: Labels) -> bool:
-    return (not gateways or MESH in gateways) and source_labels.items() <= workload.items()
 
 
 def _place(written: Written[Any], path: tuple[str | int, ...]) -> str:
