@@ -3,7 +3,7 @@
 import pytest
 
 from tests.config.checked import A_EJECTS, DETECTED, A, B, C, codes, findings, llm_route, said
-from tests.config.written import entry, provider, rule, to, virtual_service
+from tests.config.written import CUSTOM, entry, provider, rule, to, virtual_service
 
 ROUTE = "spec.http[0].route[0]"
 NO_HOST = "no LLMProvider or ServiceEntry has this host"
@@ -53,6 +53,11 @@ def test_unknown_providers_of_an_llm_route() -> None:
     ]  # fmt: skip
 
 
+PORTS = (
+    "[{number: 80, name: a}, {number: 443, name: b, protocol: TLS}, {number: 81, name: c, protocol: MONGO}]"
+)
+
+
 @pytest.mark.parametrize(
     ("destination", "line"),
     [
@@ -78,13 +83,12 @@ def test_unknown_providers_of_an_llm_route() -> None:
 )
 def test_unknown_ports_and_subsets(destination: str, line: str | None) -> None:
     """Of a host that exists; TCP is no port for requests."""
-    tls, tcp = "{number: 443, name: b, protocol: TLS}", "{number: 81, name: c, protocol: MONGO}"
-    ports = f"[{{number: 80, name: a}}, {tls}, {tcp}]"
-    text = entry("b.com", ports=ports) + rule("b.com", subsets="[{name: premium}]")
+    text = entry("b.com", ports=PORTS) + rule("b.com", subsets="[{name: premium}]")
 
     found = said(text + virtual_service("b.com", http=f"[{{route: [{{destination: {destination}}}]}}]"))
 
-    assert found == ([f"VirtualService/vs: warning: {ROUTE}.destination.{line}"] if line else [])
+    assert found[0].endswith("[not-managed]")
+    assert found[1:] == ([f"VirtualService/vs: warning: {ROUTE}.destination.{line}"] if line else [])
 
 
 @pytest.mark.parametrize(
@@ -191,3 +195,84 @@ def test_guesses_end_when_there_are_too_many_names() -> None:
     assert len(guessed) == 1000
     assert guessed[0]
     assert not guessed[-1]
+
+
+def test_ports_that_are_not_managed() -> None:
+    """One by one, where others are."""
+    assert said(entry("b.com", ports=PORTS)) == [
+        "ServiceEntry/b: info: spec.ports[2]: is not managed: MONGO is neither HTTP nor TLS [not-managed]"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param(
+            {"addresses": "[10.0.0.0/24, 10.1.1.1]"},
+            [
+                (
+                    "ServiceEntry/b: info: spec.addresses[1]: is not managed: requests to the address itself are"
+                    " passed through as they are (call the host by its name) [not-managed]"
+                )
+            ],
+            id="address",
+        ),
+        pytest.param(
+            {"addresses": "[10.1.1.1]", "ports": "[{number: 443, name: b, protocol: TLS}]"}, [], id="for-tls"
+        ),
+    ],
+)
+def test_addresses_of_hosts(more: dict[str, str], expected: list[str]) -> None:
+    """The mesh has them as names of the host, where it speaks HTTP."""
+    assert said(entry("b.com", resolution="STATIC", endpoints="[{address: 10.2.2.2}]", **more)) == expected
+
+
+LABELLED = entry(
+    "a.com",
+    resolution="STATIC",
+    endpoints="[{address: 10.0.0.1, labels: {version: v1, tier: premium}}, {address: 10.0.0.2}]",
+)
+CORRECT = "write these labels at endpoints of its ServiceEntry, or correct them"
+
+
+@pytest.mark.parametrize(
+    ("described", "labels", "hint"),
+    [
+        pytest.param(LABELLED, "{version: v1}", None, id="one"),
+        pytest.param(LABELLED, "{}", None, id="all"),
+        pytest.param(LABELLED, "{verison: v1}", "did you mean version?", id="a-slip-in-the-name"),
+        pytest.param(
+            LABELLED, "{version: v1, tier: premiun}", "did you mean premium?", id="a-slip-in-the-value"
+        ),
+        pytest.param(LABELLED, "{region: eu}", CORRECT, id="nobody's"),
+        pytest.param(
+            entry("a.com", resolution="DNS"), "{version: v1}", CORRECT, id="a-name-without-endpoints"
+        ),
+        pytest.param(provider(), "{version: v1}", CORRECT, id="a-provider"),
+    ],
+)
+def test_subsets_without_endpoints(described: str, labels: str, hint: str | None) -> None:
+    """Nothing that is sent to them could arrive."""
+    subsets = f"[{{name: s, labels: {labels}}}]"
+    annotated = described.replace("name: a}", f"name: a, {CUSTOM}}}")
+
+    assert said(annotated + rule("a.com", subsets=subsets)) == (
+        [
+            (
+                "DestinationRule/b: warning: spec.subsets[0].labels: selects no endpoint: none of the host's"
+                f" has these labels ({hint}) [no-endpoints]"
+            )
+        ]
+        if hint
+        else []
+    )
+
+
+def test_a_subset_of_several_hosts() -> None:
+    """One of them is enough; and of a host without endpoints it is said already."""
+    subsets = "[{name: s, labels: {version: v1}}]"
+    other = entry("b.com", name="o", resolution="STATIC", endpoints="[{address: 10.0.0.1}]")
+    empty = entry("c.net", name="c", resolution="STATIC")
+
+    assert codes(LABELLED + other + rule("'*.com'", subsets=subsets)) == []
+    assert codes(empty + rule("c.net", subsets=subsets)) == ["no-endpoints spec.endpoints"]
