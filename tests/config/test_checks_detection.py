@@ -51,9 +51,36 @@ def test_the_percentage_lets_one_endpoint_go(endpoints: int, percent: int, neede
     assert all(f"(write {needed} or more) [never-ejects]" in line for line in found)
 
 
-def test_names_that_are_resolved_may_have_any_number_of_addresses() -> None:
+@pytest.mark.parametrize(
+    ("percent", "severity", "needed"),
+    [(0, "warning", 10), (10, "warning", 10), (49, "warning", 3), (50, "info", 2), (99, "info", 2)],
+)
+def test_names_that_are_resolved_need_some_addresses(percent: int, severity: str, needed: int) -> None:
     """With resolution DNS each address is an endpoint, and nobody knows how many there will be."""
-    assert codes(entry("a.com", resolution="DNS") + detecting("consecutive5xxErrors: 1")) == []
+    text = entry("a.com", resolution="DNS") + detecting(f"maxEjectionPercent: {percent}")
+
+    assert said(text) == [
+        (
+            f"DestinationRule/d: {severity}: {DETECTION}.maxEjectionPercent: nobody is ejected unless the"
+            f" host has {needed} addresses or more: at most {percent or 10}% are let go"
+            " (write 100, or what fits their number) [never-ejects]"
+        )
+    ]
+
+
+def test_names_that_may_have_enough_addresses() -> None:
+    """Each name has one at least; without one, nobody is there to eject."""
+    names = ", ".join(f"{{address: {name}.net}}" for name in "xyz")
+    three = entry("a.com", resolution="DNS", endpoints=f"[{names}]")
+    subsets = "[{name: s, labels: {v: one}, trafficPolicy: {outlierDetection: {}}}]"
+
+    assert codes(three + detecting("maxEjectionPercent: 34")) == []
+    assert codes(entry("a.com", resolution="DNS") + detecting("maxEjectionPercent: 100")) == []
+    assert codes(three + rule("a.com", subsets=subsets)) == ["no-endpoints spec.subsets[0].labels"]
+
+
+def test_one_name_for_all_addresses_is_one_endpoint() -> None:
+    """With resolution DNS_ROUND_ROBIN."""
     assert codes(entry("a.com", resolution="DNS_ROUND_ROBIN") + detecting("consecutive5xxErrors: 1")) == [
         f"never-ejects {DETECTION}.maxEjectionPercent"
     ]
@@ -78,6 +105,12 @@ def test_a_subset_may_be_one_endpoint_of_several() -> None:
         pytest.param(
             "consecutive5xxErrors: 0, splitExternalLocalOriginErrors: true", [], id="local-failures-only"
         ),
+        pytest.param(
+            "splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 0",
+            ["no-effect consecutiveLocalOriginFailures"],
+            id="local-failures-that-cannot-be-turned-off",
+        ),
+        pytest.param("consecutiveLocalOriginFailures: 0", [], id="local-failures-that-are-not-split-off"),
         pytest.param("consecutiveGatewayErrors: 4", [], id="gateway-errors-before-the-default-of-5"),
         pytest.param(
             "consecutiveGatewayErrors: 5", ["no-effect consecutiveGatewayErrors"], id="gateway-errors-as-late"

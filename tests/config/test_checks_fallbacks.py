@@ -97,8 +97,35 @@ def test_any_of_several_ports_may_be_meant() -> None:
     ]
 
 
-def test_a_destination_without_a_share_needs_no_detector() -> None:
-    """Nobody is sent there."""
+@pytest.mark.parametrize(
+    ("endpoints", "percent", "is_said"),
+    [
+        pytest.param(2, 100, False, id="all-are-let-go"),
+        pytest.param(2, 99, True, id="one-always-stays"),
+        pytest.param(1, 99, False, id="of-a-lone-one-the-detector-says-it"),
+        pytest.param(0, 50, True, id="a-name-with-any-number"),
+        pytest.param(0, 100, False, id="a-name-all-of-whose-addresses-are-let-go"),
+    ],
+)
+def test_all_endpoints_must_be_let_go(endpoints: int, percent: int, is_said: bool) -> None:  # noqa: FBT001
+    """While one is in rotation the fallback waits, however many are ejected."""
+    addresses = ", ".join(f"{{address: 10.0.0.{n + 1}}}" for n in range(endpoints))
+    spec = {"resolution": "STATIC", "endpoints": f"[{addresses}]"} if endpoints else {"resolution": "DNS"}
+    detection = f"{{outlierDetection: {{maxEjectionPercent: {percent}}}}}"
+    text = entry("a.com", name="a", **spec) + rule("a.com", trafficPolicy=detection) + B
+
+    found = said(text + falling_back("a.com", "b.com"))
+
+    expected = (
+        f"VirtualService/vs: warning: {FALLBACK}: never acts: at most {percent}% of the destination's"
+        " endpoints are ejected, never all (write maxEjectionPercent: 100 in its outlierDetection)"
+        " [no-effect]"
+    )
+    assert [line for line in found if line.endswith("[no-effect]")] == [expected] * is_said
+
+
+def test_a_destination_without_a_share_has_no_use_for_a_fallback() -> None:
+    """Nobody is sent there, so it needs no detector either."""
     route = "[{destination: {host: a.com}, weight: 0, fallback: {target: {host: b.com}}}, "
     text = (
         A
@@ -106,7 +133,12 @@ def test_a_destination_without_a_share_needs_no_detector() -> None:
         + virtual_service("a.com", http=f"[{{route: {route}{{destination: {{host: b.com}}, weight: 1}}]}}]")
     )
 
-    assert codes(text) == []
+    assert said(text) == [
+        (
+            "VirtualService/vs: info: spec.http[0].route[0].fallback: is never used: the destination has"
+            " weight 0 [no-effect]"
+        )
+    ]
 
 
 @pytest.mark.parametrize(

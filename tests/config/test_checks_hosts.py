@@ -211,8 +211,8 @@ def test_ports_that_are_not_managed() -> None:
             {"addresses": "[10.0.0.0/24, 10.1.1.1]"},
             [
                 (
-                    "ServiceEntry/b: info: spec.addresses[1]: is not managed: requests to the address itself are"
-                    " passed through as they are (call the host by its name) [not-managed]"
+                    "ServiceEntry/b: info: spec.addresses[1]: is not managed: requests to the address"
+                    " itself are passed through as they are (call the host by its name) [not-managed]"
                 )
             ],
             id="address",

@@ -24,6 +24,18 @@ def test_detection_beside_the_entry_of_a_port_is_lost() -> None:
     ]
 
 
+def test_a_second_entry_of_a_port() -> None:
+    """The first one stands, and what the second leaves out is nobody's loss."""
+    entries = f"[{{port: {{number: 80}}, {TLS}, {EJECTS}}}, {{port: {{number: 80}}, {TLS}}}]"
+
+    assert said(A + rule("a.com", trafficPolicy=f"{{{EJECTS}, portLevelSettings: {entries}}}")) == [
+        (
+            "DestinationRule/b: warning: spec.trafficPolicy.portLevelSettings[1]: has no effect:"
+            " portLevelSettings[0] is for the same port (merge the two) [no-effect]"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("policy", "subset", "expected"),
     [

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.config.checked import A, codes, said
-from tests.config.written import rule
+from tests.config.written import CUSTOM, provider, rule
 
 TLS = "spec.trafficPolicy.tls"
 
@@ -114,9 +114,50 @@ def test_client_certificates(certificate: str, key: str, field: str | None, prob
     assert found == ([expected] if field else [])
 
 
-def test_files_that_are_not_used_are_not_read() -> None:
-    """Plain text needs none."""
-    assert codes(with_tls("mode: DISABLE, caCertificates: nowhere.pem")) == []
+UNUSED = "has no effect: mode is"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param("mode: DISABLE", [], id="off"),
+        pytest.param("mode: DISABLE, insecureSkipVerify: false", [], id="off-in-every-way"),
+        pytest.param(
+            "mode: DISABLE, caCertificates: nowhere.pem, sni: b.com",
+            [f"info: {TLS}.caCertificates: {UNUSED} DISABLE", f"info: {TLS}.sni: {UNUSED} DISABLE"],
+            id="turned-off",
+        ),
+        pytest.param(
+            "mode: SIMPLE, clientCertificate: nowhere.pem, privateKey: nowhere.key",
+            [
+                f"warning: {TLS}.clientCertificate: {UNUSED} SIMPLE (write mode: MUTUAL)",
+                f"warning: {TLS}.privateKey: {UNUSED} SIMPLE (write mode: MUTUAL)",
+            ],
+            id="a-certificate-that-is-not-presented",
+        ),
+        pytest.param(
+            "sni: b.com",
+            [f"warning: {TLS}: has no mode, which is DISABLE: nothing is encrypted (write mode: SIMPLE)"],
+            id="no-mode",
+        ),
+    ],
+)
+def test_what_a_mode_does_not_use(settings: str, expected: list[str]) -> None:
+    """Files that are not used are not read, either."""
+    assert said(with_tls(settings)) == [f"DestinationRule/b: {line} [no-effect]" for line in expected]
+
+
+def test_a_rule_of_a_provider_without_a_mode() -> None:
+    """The key would be for everybody to read."""
+    text = provider(metadata=CUSTOM) + rule("a.com", trafficPolicy="{tls: {sni: a.com}}")
+
+    assert said(text) == [
+        (
+            f"DestinationRule/b: warning: {TLS}: has no mode, which is DISABLE: requests to this provider,"
+            " with its key, are sent unencrypted (write mode: SIMPLE) [no-tls]"
+        )
+    ]
+    assert codes(text.replace("sni: a.com", "mode: DISABLE")) == []
 
 
 @pytest.mark.parametrize(

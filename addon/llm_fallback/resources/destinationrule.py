@@ -56,6 +56,10 @@ class ClientTlsSettings(Model):
     @model_validator(mode="after")
     def _mutual_has_a_certificate(self) -> Self:
         if self.mode is TlsMode.MUTUAL:
+            if self.client_certificate is None and self.private_key is None:
+                raise MissingError(
+                    "mode MUTUAL needs it, and privateKey; name PEM files", "clientCertificate"
+                )
             for name, value in (
                 ("clientCertificate", self.client_certificate),
                 ("privateKey", self.private_key),

@@ -12,6 +12,9 @@ from llm_fallback.resources import DestinationRule
 from llm_fallback.resources.destinationrule import OutlierDetection
 from llm_fallback.wording import counted
 
+_USUAL_ADDRESSES = 2
+"""Names with so many are common: nothing to warn of, then."""
+
 type _Detection = tuple[Written[DestinationRule], Path, OutlierDetection]
 
 
@@ -42,12 +45,36 @@ def gateway_errors_come_first(configuration: Configuration) -> Iterator[Finding]
             )
 
 
+def local_failures_are_counted(configuration: Configuration) -> Iterator[Finding]:
+    """0 turns the count of 5xx off, but not that of local failures: Istio takes it for unset, which is 5."""
+    for written, path, detection in _detections(configuration):
+        if detection.split_external_local_origin_errors and detection.consecutive_local_origin_failures == 0:
+            yield written.finding(
+                (*path, "consecutiveLocalOriginFailures"),
+                "0 does not turn it off: it acts as 5",
+                "write a number so high that it is never reached",
+                Code.NO_EFFECT,
+                Severity.WARNING,
+            )
+
+
 def few_endpoints_can_be_ejected(configuration: Configuration) -> Iterator[Finding]:
     """The percentage lets one endpoint go: a lone one needs 100, as Envoy counts since 1.28."""
     for written, path, detection in _detections(configuration):
         percent = detection.max_ejection_percent or 10
         for target in configuration.targets_under(detection):
             count = _endpoints(target)
+            if target.per_address and 0 < len(target.endpoints) < 100 / percent:
+                needed = math.ceil(100 / percent)
+                yield written.finding(
+                    (*path, "maxEjectionPercent"),
+                    f"nobody is ejected unless the host has {needed} addresses or more:"
+                    f" at most {percent}% are let go",
+                    "write 100, or what fits their number",
+                    Code.NEVER_EJECTS,
+                    Severity.WARNING if needed > _USUAL_ADDRESSES else Severity.INFO,
+                )
+                break
             if count and 100 / count > percent:
                 yield written.finding(
                     (*path, "maxEjectionPercent"),

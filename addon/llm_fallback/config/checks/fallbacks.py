@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
+from llm_fallback.config.snapshot import Target
 from llm_fallback.config.validate import Written
 from llm_fallback.resources import VirtualService
 from llm_fallback.resources.llmfallbackpolicy import TargetKind
 from llm_fallback.resources.llmprovider import CUSTOM_DESTINATION_RULE
-from llm_fallback.resources.virtualservice import Destination, Fallback
+from llm_fallback.resources.virtualservice import Destination, Fallback, HTTPRoute, HTTPRouteDestination
+
+_ALL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,39 @@ def fallbacks_can_act(configuration: Configuration) -> Iterator[Finding]:
                 Code.NO_DETECTOR,
                 Severity.WARNING,
             )
+
+
+def fallbacks_find_nobody_left(configuration: Configuration) -> Iterator[Finding]:
+    """A fallback acts when all endpoints are ejected, and so all of them must be let go."""
+    for use in _uses(configuration):
+        targets = configuration.targets(use.destination)
+        if not targets or _is_rescued(configuration, use):
+            continue
+        percents = [target.outlier.max_ejection_percent for target in targets if target.outlier]
+        # Of a lone endpoint, the check of the detector says as much.
+        if (
+            len(percents) == len(targets)
+            and all(percent < _ALL for percent in percents)
+            and all(_are_several(target) for target in targets)
+        ):
+            yield use.written.finding(
+                use.path,
+                f"never acts: at most {max(percents)}% of the destination's endpoints are ejected, never all",
+                f"write maxEjectionPercent: {_ALL} in its outlierDetection",
+                Code.NO_EFFECT,
+                Severity.WARNING,
+            )
+
+
+def fallbacks_are_of_use(configuration: Configuration) -> Iterator[Finding]:
+    """A destination that gets no requests has none to give on."""
+    for written in configuration.virtual_services:
+        for i, rule in enumerate(written.resource.spec.http):
+            for j, entry in enumerate(rule.route):
+                if entry.fallback and not _gets_requests(entry, rule):
+                    path = ("spec", "http", i, "route", j, "fallback")
+                    problem = "is never used: the destination has weight 0"
+                    yield written.finding(path, problem, "", Code.NO_EFFECT, Severity.INFO)
 
 
 def fallbacks_lead_elsewhere(configuration: Configuration) -> Iterator[Finding]:
@@ -120,9 +156,17 @@ def _uses(configuration: Configuration) -> Iterator[_Use]:
     for written in configuration.virtual_services:
         for i, rule in enumerate(written.resource.spec.http):
             for j, entry in enumerate(rule.route):
-                if entry.fallback and (entry.weight or len(rule.route) == 1):
+                if entry.fallback and _gets_requests(entry, rule):
                     path: Path = ("spec", "http", i, "route", j, "fallback")
                     yield _Use(written, path, rule.name, entry.destination, entry.fallback)
+
+
+def _gets_requests(entry: HTTPRouteDestination, rule: HTTPRoute) -> bool:
+    return entry.weight > 0 or len(rule.route) == 1
+
+
+def _are_several(target: Target) -> bool:
+    return len(target.endpoints) > (0 if target.per_address else 1)
 
 
 def _is_rescued(configuration: Configuration, use: _Use) -> bool:

@@ -28,7 +28,7 @@ def port_entries_keep_what_stands(configuration: Configuration) -> Iterator[Find
         host_with = {port: host for host in hosts for port, _ in configuration.services[host].targets}
         for index, entry in enumerate(entries):
             port = entry.port.number
-            if port not in host_with:
+            if port not in host_with or any(other.port.number == port for other in entries[:index]):
                 continue
             above: list[TrafficPolicy | Policy] = [written.policy]
             if written.subset is not None:
@@ -45,6 +45,22 @@ def port_entries_keep_what_stands(configuration: Configuration) -> Iterator[Find
                     f"loses {blocks}: the entry of a port replaces all that is said outside of it",
                     f"repeat {blocks} in the entry",
                     Code.REPLACED_POLICY,
+                    Severity.WARNING,
+                )
+
+
+def ports_have_one_entry(configuration: Configuration) -> Iterator[Finding]:
+    """Of several entries for a port, the first stands."""
+    for written in configuration.policies:
+        first: dict[int, int] = {}
+        for index, entry in enumerate(written.policy.port_level_settings):
+            stands = first.setdefault(entry.port.number, index)
+            if stands != index:
+                yield written.rule.finding(
+                    (*written.path, "portLevelSettings", index),
+                    f"has no effect: portLevelSettings[{stands}] is for the same port",
+                    "merge the two",
+                    Code.NO_EFFECT,
                     Severity.WARNING,
                 )
 

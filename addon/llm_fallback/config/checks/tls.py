@@ -15,6 +15,14 @@ from llm_fallback.resources.destinationrule import ClientTlsSettings, TlsMode
 
 type _Tls = tuple[Written[DestinationRule], Path, ClientTlsSettings]
 
+_CLIENT_FIELDS = {"client_certificate": "clientCertificate", "private_key": "privateKey"}
+_TLS_FIELDS = _CLIENT_FIELDS | {
+    "ca_certificates": "caCertificates",
+    "insecure_skip_verify": "insecureSkipVerify",
+    "sni": "sni",
+    "subject_alt_names": "subjectAltNames",
+}
+
 
 def authorities_can_be_read(configuration: Configuration) -> Iterator[Finding]:
     """Every `caCertificates` names a file of certificates."""
@@ -33,6 +41,35 @@ def client_certificates_can_be_read(configuration: Configuration) -> Iterator[Fi
             field, problem = read(tls.client_certificate, tls.private_key)
             if problem:
                 yield written.finding((*path, field), problem, "name a PEM file", Code.UNREADABLE_FILE)
+
+
+def modes_are_written(configuration: Configuration) -> Iterator[Finding]:
+    """A tls block without a mode is one that turns TLS off."""
+    for policy in configuration.policies:
+        hosts = configuration.hosts_under(policy.policy)
+        for path, block in policy.blocks() if hosts else ():
+            if block.tls is None or "mode" in block.tls.model_fields_set:
+                continue
+            consequence, code = "nothing is encrypted", Code.NO_EFFECT
+            if any(host in configuration.collection.provider_of for host in hosts):
+                consequence = "requests to this provider, with its key, are sent unencrypted"
+                code = Code.NO_TLS
+            problem = f"has no mode, which is DISABLE: {consequence}"
+            yield policy.rule.finding((*path, "tls"), problem, "write mode: SIMPLE", code, Severity.WARNING)
+
+
+def modes_use_what_is_given(configuration: Configuration) -> Iterator[Finding]:
+    """Without TLS nothing of it counts, and only MUTUAL presents a certificate."""
+    for written, path, tls in _tls_blocks(configuration):
+        unused, hint, severity = _CLIENT_FIELDS, "write mode: MUTUAL", Severity.WARNING
+        if tls.mode is TlsMode.MUTUAL or "mode" not in tls.model_fields_set:
+            continue
+        if tls.mode is TlsMode.DISABLE:
+            unused, hint, severity = _TLS_FIELDS, "", Severity.INFO
+        for name, alias in unused.items():
+            if getattr(tls, name):
+                problem = f"has no effect: mode is {tls.mode.value}"
+                yield written.finding((*path, alias), problem, hint, Code.NO_EFFECT, severity)
 
 
 def names_are_checked_alike(configuration: Configuration) -> Iterator[Finding]:
@@ -77,11 +114,15 @@ def _policy_of_port(rule: DestinationRule, port: int) -> Path:
 
 
 def _tls_settings(configuration: Configuration) -> Iterator[_Tls]:
+    return (block for block in _tls_blocks(configuration) if block[2].mode is not TlsMode.DISABLE)
+
+
+def _tls_blocks(configuration: Configuration) -> Iterator[_Tls]:
     for policy in configuration.policies:
         if not configuration.hosts_under(policy.policy):
             continue  # nobody connects by it
         for path, block in policy.blocks():
-            if block.tls and block.tls.mode is not TlsMode.DISABLE:
+            if block.tls:
                 yield policy.rule, (*path, "tls"), block.tls
 
 
