@@ -402,6 +402,72 @@ def test_a_route_specific_config_brings_its_own_key(default: str, special: str, 
     )
 
 
+KEYED = provider(configs="{defaultConfig: {openAIConfig: {apiKey: k, model: m}}}", path="/x/chat/completions")
+KEYLESS = provider("b.com", name="b")
+SET = "headers: {request: {set: {Authorization: Bearer x}, add: {authorization: y, x-a: b}}}"
+TO_A, TO_B = ("{destination: {host: " + host + "}, weight: 1}" for host in ("a.com", "b.com"))
+
+
+@pytest.mark.parametrize(
+    ("rule_", "places"),
+    [
+        pytest.param(f"{{{SET}, route: [{TO_A}]}}", ["headers"], id="of-the-rule"),
+        pytest.param(f"{{route: [{TO_A[:-1]}, {SET}}}]}}", ["route[0].headers"], id="of-the-destination"),
+        pytest.param(
+            f"{{{SET}, route: [{TO_A}, {TO_B}]}}", [], id="of-a-rule-that-leads-to-a-provider-without-a-key"
+        ),
+        pytest.param(f"{{route: [{TO_A}, {TO_B[:-1]}, {SET}}}]}}", [], id="of-a-destination-without-a-key"),
+        pytest.param(
+            f"{{{SET}, route: [{TO_A[:-1]}, fallback: {{target: {{host: b.com}}}}}}]}}",
+            [],
+            id="of-a-rule-whose-fallback-has-no-key",
+        ),
+        pytest.param(
+            f"{{headers: {{request: {{remove: [authorization]}}}}, route: [{TO_A}]}}",
+            [],
+            id="the-client's-own",
+        ),
+    ],
+)
+def test_the_key_of_a_provider_comes_last(rule_: str, places: list[str]) -> None:
+    """What rules write into the same header is replaced by it."""
+    found = said(KEYED + KEYLESS + virtual_service("a.com", http=f"[{rule_}]"))
+
+    assert [line for line in found if not line.endswith("[no-detector]")] == [
+        f"{HERE}: warning: spec.http[0].{place}.request.{name}: has no effect: the apiKey of LLMProvider/a is"
+        " sent instead (remove it) [no-effect]"
+        for place in places
+        for name in ("add.authorization", "set.Authorization")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("match", "uri", "is_said"),
+    [
+        pytest.param("exact: /v1/chat/completions", "/v2/chat", True, id="exact"),
+        pytest.param("prefix: /v1/chat/completions", "/v2/chat", True, id="prefix"),
+        pytest.param("exact: /v1/chat/completions", "/v2/chat/completions", False, id="a-path-of-chats"),
+        pytest.param("exact: /v1/chat/completions", "/", False, id="the-bare-host"),
+        pytest.param("exact: /v1/embeddings", "/v2/embeddings", False, id="not-for-chats"),
+        pytest.param("prefix: /v1", "/v2", False, id="the-rest-of-a-path"),
+        pytest.param("regex: /v1/.*", "/v2", False, id="nobody-knows"),
+    ],
+)
+def test_chats_that_are_rewritten_into_something_else(match: str, uri: str, is_said: bool) -> None:  # noqa: FBT001
+    """They get the provider's key, and not its model."""
+    http = f"[{{match: [{{uri: {{{match}}}}}], rewrite: {{uri: {uri}}}, {ROUTE}}}]"
+    line = (
+        f"{HERE}: warning: spec.http[0].rewrite.uri: is no path for chats: the model of LLMProvider/a is"
+        " not set in them"
+    )
+    remove = "(remove it: the path of the provider stands in requests without it) [no-effect]"
+    write = "(write a path that ends in /chat/completions) [no-effect]"
+    without_path = KEYED.replace("  path: /x/chat/completions\n", "")
+
+    assert said(KEYED + virtual_service("a.com", http=http)) == [f"{line} {remove}"] * is_said
+    assert said(without_path + virtual_service("a.com", http=http)) == [f"{line} {write}"] * is_said
+
+
 def test_provider_for_other_workloads() -> None:
     """Its settings are not for requests of this one."""
     text = provider(workloadSelector="{labels: {app: sleep}}")

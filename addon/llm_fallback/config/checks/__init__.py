@@ -46,6 +46,8 @@ _QUESTIONS: Sequence[Callable[[Configuration], Iterator[Finding]]] = (
     entries.subsets_have_endpoints,
     providers.configs_have_a_rule,
     providers.configs_keep_the_key,
+    providers.keys_come_last,
+    providers.chats_stay_chats,
     providers.entries_lead_to_a_tls_port,
     policies.port_entries_keep_what_stands,
     policies.ports_have_one_entry,
