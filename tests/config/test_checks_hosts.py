@@ -197,6 +197,57 @@ def test_guesses_end_when_there_are_too_many_names() -> None:
     assert not guessed[-1]
 
 
+@pytest.mark.parametrize(
+    ("host", "to_host", "is_said"),
+    [
+        pytest.param("chat", "a.com", True, id="short"),
+        pytest.param("chat", "nowhere.net", False, id="of-services-that-are-not-here"),
+        pytest.param("chat.default", "a.com", False, id="longer"),
+        pytest.param("'::1'", "a.com", False, id="address"),
+    ],
+)
+def test_short_names(host: str, to_host: str, is_said: bool) -> None:  # noqa: FBT001
+    """The mesh takes the longer ones for the same."""
+    found = said(A + virtual_service(host, http=to(to_host)))
+
+    line = (
+        "VirtualService/vs: info: spec.hosts[0]: is managed by this name only: requests to a longer one of"
+        " the service are passed through as they are (write the name that clients call) [not-managed]"
+    )
+    assert [one for one in found if not one.endswith("[unknown-host]")] == [line] * is_said
+
+
+ABROAD = "acts here all the same (the mesh does not show it to workloads in namespace default) [unlike-mesh]"
+
+
+@pytest.mark.parametrize(
+    ("export", "namespace", "is_said"),
+    [
+        pytest.param("['*']", "web", False, id="everybody"),
+        pytest.param("[web, default]", "web", False, id="us-too"),
+        pytest.param("[.]", "default", False, id="its-own"),
+        pytest.param("[.]", "web", True, id="another"),
+        pytest.param("[web]", "default", True, id="given-away"),
+    ],
+)
+def test_what_is_shown_to_others(export: str, namespace: str, is_said: bool) -> None:  # noqa: FBT001
+    """The proxy reads it, and so it acts."""
+    metadata = f"namespace: {namespace}"
+    text = (
+        entry("a.com", metadata=metadata, exportTo=export)
+        + rule("a.com", metadata=metadata, exportTo=export)
+        + virtual_service("a.com", http=to("a.com"), metadata=metadata, exportTo=export)
+    )
+
+    names = ("ServiceEntry/b", "DestinationRule/b", "VirtualService/vs")
+    assert said(text) == [f"{name}: info: spec.exportTo: {ABROAD}" for name in names if is_said]
+
+
+def test_what_is_shown_to_nobody() -> None:
+    """Neither to us."""
+    assert said(entry("a.com", exportTo="['~']")) == [f"ServiceEntry/b: info: spec.exportTo: {ABROAD}"]
+
+
 def test_ports_that_are_not_managed() -> None:
     """One by one, where others are."""
     assert said(entry("b.com", ports=PORTS)) == [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.config.checked import A_EJECTS, DETECTED, EJECTS, A, codes, said
-from tests.config.written import CUSTOM, entry, provider, rule
+from tests.config.checked import A_EJECTS, DETECTED, EJECTS, A, B, codes, said
+from tests.config.written import CUSTOM, entry, provider, rule, virtual_service
 
 TLS = "tls: {mode: SIMPLE}"
 PORT = "spec.trafficPolicy.portLevelSettings[0]"
@@ -34,6 +34,67 @@ def test_a_second_entry_of_a_port() -> None:
             " portLevelSettings[0] is for the same port (merge the two) [no-effect]"
         )
     ]
+
+
+HASHING = "spec.trafficPolicy.loadBalancer.consistentHash"
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_said"),
+    [
+        pytest.param("ringHash: {minimumRingSize: 64}", True, id="none"),
+        pytest.param("useSourceIp: false", True, id="turned-off"),
+        pytest.param("httpHeaderName: x-user", False, id="header"),
+        pytest.param("httpCookie: {name: user, ttl: 0s}", False, id="cookie"),
+    ],
+)
+def test_hashing_needs_a_subject(subject: str, is_said: bool) -> None:  # noqa: FBT001
+    """Without one, consistent is only the name."""
+    policy = f"{{loadBalancer: {{consistentHash: {{{subject}}}}}}}"
+
+    assert (
+        said(A + rule("a.com", trafficPolicy=policy))
+        == [
+            (
+                f"DestinationRule/b: warning: {HASHING}: hashes nothing: endpoints are chosen at random"
+                " (add httpHeaderName, httpCookie, httpQueryParameterName or useSourceIp: true) [no-effect]"
+            )
+        ]
+        * is_said
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "weight", "is_said"),
+    [
+        pytest.param("httpHeaderName: x-a", "httpHeaderName: x-b", 1, True, id="differently"),
+        pytest.param("httpHeaderName: x-a", "httpHeaderName: x-a", 1, False, id="alike"),
+        pytest.param("httpHeaderName: x-a", None, 1, False, id="one-of-two"),
+        pytest.param("httpHeaderName: x-a", "httpHeaderName: x-b", 0, False, id="one-without-a-share"),
+    ],
+)
+def test_destinations_that_hash_differently(one: str, other: str | None, weight: int, is_said: bool) -> None:  # noqa: FBT001
+    """The mesh would mix the two."""
+    rules = "".join(
+        rule(f"{name}.com", name=name, trafficPolicy=f"{{loadBalancer: {{consistentHash: {{{subject}}}}}}}")
+        for name, subject in (("a", one), ("b", other))
+        if subject
+    )
+    http = (
+        "[{route: [{destination: {host: a.com}, weight: 1},"
+        f" {{destination: {{host: b.com}}, weight: {weight}}}]}}]"
+    )
+
+    assert (
+        said(A + B + rules + virtual_service("a.com", http=http))
+        == [
+            (
+                "VirtualService/vs: info: spec.http[0].route: each destination hashes what its own"
+                " DestinationRule says (the mesh hashes for each what is said for any of them) [unlike-mesh]"
+            )
+        ]
+        * is_said
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class Code(StrEnum):
     UNKNOWN_SUBSET = "unknown-subset"
     UNKNOWN_TARGET = "unknown-target"
     UNKNOWN_VERSION = "unknown-version"
+    UNLIKE_MESH = "unlike-mesh"
     UNREACHABLE_ROUTE = "unreachable-route"
     UNREADABLE_FILE = "unreadable-file"
     UNRENDERED_TEMPLATE = "unrendered-template"

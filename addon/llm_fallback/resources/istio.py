@@ -7,11 +7,14 @@ from pydantic import AfterValidator, model_validator
 from llm_fallback.resources.base import FieldError, Model, Resource
 from llm_fallback.resources.names import is_label
 
-_EVERYBODY, _NOBODY, _OWN = "*", "~", "."
+EVERYBODY = "*"
+"""In `exportTo`, in place of all namespaces."""
+
+_NOBODY, _OWN = "~", "."
 
 
 def _visibility(value: str) -> str:
-    if value not in (_EVERYBODY, _NOBODY, _OWN) and not is_label(value):
+    if value not in (EVERYBODY, _NOBODY, _OWN) and not is_label(value):
         raise ValueError("not a namespace; write its name, '.' for this one or '*' for all")
     return value
 
@@ -36,9 +39,15 @@ class IstioResource(Resource):
 
     spec: Spec
 
+    @property
+    def shown_to(self) -> list[str]:
+        """The namespaces that see it, `*` for all and `~` for none."""
+        entries = self.spec.export_to or [EVERYBODY]
+        return [self.metadata.namespace if entry == _OWN else entry for entry in entries]
+
     @model_validator(mode="after")
     def _is_shown_once(self) -> Self:
-        shown = [self.metadata.namespace if entry == _OWN else entry for entry in self.spec.export_to]
+        shown = self.shown_to
         seen: set[str] = set()
         for index, entry in enumerate(shown):
             place = ("spec", "exportTo", index)
@@ -46,7 +55,7 @@ class IstioResource(Resource):
                 raise FieldError("the namespace is there twice; remove one of the two", *place)
             if entry == _NOBODY and not self.MAY_BE_HIDDEN:
                 raise FieldError("'~' is for a ServiceEntry only; remove it", *place)
-            if entry in (_EVERYBODY, _NOBODY) and len(shown) > 1:
+            if entry in (EVERYBODY, _NOBODY) and len(shown) > 1:
                 raise FieldError(f"{entry!r} stands alone; remove the others", *place)
             seen.add(entry)
         return self

@@ -74,6 +74,13 @@ class ConsistentHash(Model):
     maglev: MagLev | None = None
     minimum_ring_size: _RingSize = 0  # deprecated
 
+    @property
+    def subject(self) -> str | HTTPCookie | bool | None:
+        """What of a request is hashed; nothing if that is not said."""
+        return (
+            self.http_header_name or self.http_cookie or self.http_query_parameter_name or self.use_source_ip
+        )
+
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         _exclude(

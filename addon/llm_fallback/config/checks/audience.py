@@ -8,6 +8,7 @@ from llm_fallback.config.compile.conditions import NAMESPACE, Others, for_others
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
 from llm_fallback.resources.httpmatch import HTTPMatchRequest
+from llm_fallback.resources.istio import EVERYBODY
 from llm_fallback.resources.llmroute import LLMMatch
 from llm_fallback.resources.names import MESH
 
@@ -45,6 +46,24 @@ def rules_are_for_the_workload(configuration: Configuration) -> Iterator[Finding
             for number, (problem, hint, severity) in left_out:
                 path = rules.path_of(index, number)
                 yield rules.written.finding(path, problem, hint, Code.NOT_FOR_US, severity)
+
+
+def resources_are_shown(configuration: Configuration) -> Iterator[Finding]:
+    """The mesh keeps a resource from the namespaces that it is not exported to; here it acts nevertheless."""
+    collection = configuration.collection
+    for written in (
+        *collection.destination_rules,
+        *collection.service_entries,
+        *configuration.virtual_services,
+    ):
+        if not {EVERYBODY, NAMESPACE}.intersection(written.resource.shown_to):
+            yield written.finding(
+                ("spec", "exportTo"),
+                "acts here all the same",
+                f"the mesh does not show it to workloads in namespace {NAMESPACE}",
+                Code.UNLIKE_MESH,
+                Severity.INFO,
+            )
 
 
 def selectors_select_the_workload(configuration: Configuration) -> Iterator[Finding]:

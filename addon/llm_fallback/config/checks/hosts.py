@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from llm_fallback.addresses import is_address
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.checks.names import did_you_mean
 from llm_fallback.config.documents import Path
@@ -63,6 +64,24 @@ def ruled_hosts_are_meant(configuration: Configuration) -> Iterator[Finding]:
     for written, path, host in named:
         if not configuration.is_known(host) and (hint := configuration.hosts.hint(host)):
             yield written.finding(path, _NO_HOST, hint, Code.UNKNOWN_HOST, Severity.WARNING)
+
+
+def names_are_whole(configuration: Configuration) -> Iterator[Finding]:
+    """In the mesh, a name without a dot is short for that of a service in the namespace."""
+    for written in configuration.virtual_services:
+        spec = written.resource.spec
+        if not any(configuration.is_known(e.destination.host) for rule in spec.http for e in rule.route):
+            continue  # of a cluster's services, which are not here
+        for index, host in enumerate(spec.hosts):
+            if "." not in host and not is_address(host):
+                yield written.finding(
+                    ("spec", "hosts", index),
+                    "is managed by this name only: requests to a longer one of the service are passed"
+                    " through as they are",
+                    "write the name that clients call",
+                    Code.NOT_MANAGED,
+                    Severity.INFO,
+                )
 
 
 def policies_have_a_host(configuration: Configuration) -> Iterator[Finding]:

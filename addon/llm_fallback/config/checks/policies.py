@@ -65,6 +65,44 @@ def ports_have_one_entry(configuration: Configuration) -> Iterator[Finding]:
                 )
 
 
+def hashes_have_a_subject(configuration: Configuration) -> Iterator[Finding]:
+    """Envoy takes any endpoint for a request of which nothing is hashed."""
+    for written in configuration.policies:
+        for path, block in written.blocks():
+            if (
+                block.load_balancer
+                and (hashing := block.load_balancer.consistent_hash)
+                and not hashing.subject
+            ):
+                yield written.rule.finding(
+                    (*path, "loadBalancer", "consistentHash"),
+                    "hashes nothing: endpoints are chosen at random",
+                    "add httpHeaderName, httpCookie, httpQueryParameterName or useSourceIp: true",
+                    Code.NO_EFFECT,
+                    Severity.WARNING,
+                )
+
+
+def destinations_hash_alike(configuration: Configuration) -> Iterator[Finding]:
+    """The mesh hashes for every destination of a rule what any of them asks for."""
+    for written in configuration.virtual_services:
+        for index, rule in enumerate(written.resource.spec.http):
+            hashed = {
+                target.balancing.hash_policy
+                for entry in rule.route
+                if entry.weight
+                for target in configuration.targets(entry.destination)
+            }
+            if len(hashed - {None}) > 1:
+                yield written.finding(
+                    ("spec", "http", index, "route"),
+                    "each destination hashes what its own DestinationRule says",
+                    "the mesh hashes for each what is said for any of them",
+                    Code.UNLIKE_MESH,
+                    Severity.INFO,
+                )
+
+
 def rules_of_providers_count(configuration: Configuration) -> Iterator[Finding]:
     """A DestinationRule for a provider's host counts only if the provider says so."""
     plain = {
