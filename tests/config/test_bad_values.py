@@ -165,3 +165,12 @@ def test_the_custom_rule_annotation_has_one_value(load_yaml: Load) -> None:
         "a.yaml:4: LLMProvider/a: metadata.annotations.asm.alibabacloud.com/custom-destinationrule:"
         " must be a string, not a boolean (put it in quotes) [wrong-type]"
     )
+
+
+def test_a_whole_number_may_have_a_point(load_yaml: Load) -> None:
+    """Kubernetes makes 80 of 80.0, and so nobody is told that it is a fraction."""
+    loaded = load_yaml(entry("a.com", ports="[{number: 80.0, name: http}]"))
+
+    assert loaded.findings == ()
+    assert loaded.snapshot is not None
+    assert (80, None) in loaded.snapshot.services["a.com"].targets

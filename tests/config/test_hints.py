@@ -25,6 +25,46 @@ TO_A = "route: [{destination: {host: a.com}}]"
             id="port",
         ),
         pytest.param(
+            http("{route: [{destination: {host: a.com, port: {number: 80, name: http}}}]}"),
+            "destination.port.name: the mesh does not have this field any more (write number)",
+            id="port-by-name",
+        ),
+        pytest.param(
+            http("{route: [{destination: {host: a.com, port: {number: 0o120}}}]}"),
+            "port.number: must be a whole number, not text (write it in decimal)",
+            id="port-in-octal",
+        ),
+        pytest.param(
+            http("{directResponse: {status: 200, body: hello}}"),
+            "body: must be a mapping, not text (write {string: 'hello'})",
+            id="body",
+        ),
+        pytest.param(
+            http(f"{{{TO_A}, fault: {{abort: {{percentage: 50, httpStatus: 500}}}}}}"),
+            "percentage: must be a mapping, not a number (write {value: 50})",
+            id="percentage",
+        ),
+        pytest.param(
+            http(f"{{{TO_A}, mirror: {{host: a.com}}, mirrorPercentage: 0.5}}"),
+            "mirrorPercentage: must be a mapping, not a fraction (write {value: 0.5})",
+            id="small-percentage",
+        ),
+        pytest.param(
+            http(f"{{{TO_A}, retries: 3}}"),
+            "retries: must be a mapping, not a number (write {attempts: 3})",
+            id="retries",
+        ),
+        pytest.param(
+            entry("b.com", resolution="DNS", endpoints="[{address: !!binary aGVsbG8=}]"),
+            "address: must be a string, not binary data",
+            id="binary",
+        ),
+        pytest.param(
+            HOST + rule("a.com", trafficPolicy="{tls: {mode: MUTUAL}}"),
+            "tls.clientCertificate: mode MUTUAL needs it, and privateKey (name PEM files)",
+            id="certificate-and-key",
+        ),
+        pytest.param(
             http("{route: [{destination: a.com}]}"),
             "destination: must be a mapping, not text (write {host: 'a.com'})",
             id="destination",

@@ -191,6 +191,7 @@ POOLS: list[Case] = [
         http2_probes=http(http2KeepAlive={"interval": "15s", "timeout": "5s"}),
     ),
     *rejected(f"{PATH}.connectionPool", no_pool=pool()),
+    *rejected(f"{PATH}.connectionPool.http.http2KeepAlive", no_probes=http(http2KeepAlive="often")),
     *rejected(
         f"{PATH}.connectionPool.tcp.maxConnections", negative_connections=pool(tcp={"maxConnections": -1})
     ),
@@ -281,6 +282,10 @@ BALANCERS: list[Case] = [
     ),
     *unsupported(
         f"{PATH}.loadBalancer.simple", passing_through=policy(loadBalancer={"simple": "PASSTHROUGH"})
+    ),
+    *rejected(
+        f"{PATH}.loadBalancer.localityLbSetting.enabled",
+        perhaps=policy(loadBalancer={"localityLbSetting": {"enabled": "maybe"}}),
     ),
     *unsupported(
         f"{PATH}.loadBalancer.localityLbSetting.failover",

@@ -77,6 +77,15 @@ HOSTS: list[Case] = [
     *rejected("spec.hosts[1]", every_host_as_well=entry("DNS", "shop.test", "*", endpoints=[EAST])),
     *rejected("spec.hosts[0]", a_wildcard_behind=entry("NONE", "shop*")),
     *rejected("spec.hosts[0]", a_wildcard_without_names=entry("DNS", "*.shop.test")),
+    *rejected("spec.location", no_place=entry(location="NONSENSE")),
+    *rejected(
+        "spec.endpoints[0].locality",
+        a_place_that_is_no_text=entry("STATIC", endpoints=[{"address": "1.1.1.1", "locality": 5}]),
+    ),
+    *rejected(
+        "spec.endpoints[0].serviceAccount",
+        accounts=entry("STATIC", endpoints=[{"address": "1.1.1.1", "serviceAccount": ["x"]}]),
+    ),
     *rejected("spec.addresses[0]", a_block_that_is_none=entry(addresses=["1.2.3.4/99"])),
     *rejected("spec.addresses[0]", a_block_and_names=entry("DNS", addresses=["1.2.3.4/16"])),
     *rejected("spec.exportTo[0]", nobody_and_somebody=entry(exportTo=["~", "bank"])),

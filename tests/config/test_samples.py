@@ -28,7 +28,7 @@ def test_all_samples_together_act_on_one_another() -> None:
     assert loaded.snapshot is not None
     doubled = [f for f in loaded.findings if f.code is Code.DUPLICATE_RESOURCE]
     assert [(Path(f.file).name, f.resource, f.severity.value) for f in doubled] == [
-        ("egress.yaml", "ServiceEntry/echo", "warning")
+        ("egress.yaml", "ServiceEntry/echo", "info")
     ]
 
 

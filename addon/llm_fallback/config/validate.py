@@ -38,12 +38,16 @@ _PLAIN = {
     "a number": re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?"),
     "true or false": re.compile(r"true|false"),
 }
+_BASED = re.compile(r"0[oO][0-7]{1,19}|0[xX][0-9a-fA-F]{1,19}|0[bB][01]{1,64}")
+"""Whole numbers that YAML takes for text, in one of its versions."""
+
 _MAX_SHOWN_BITS = 64
 _MAX_SHOWN_CHARACTERS = 80
 _GIVEN = {
     bool: "a boolean",
     int: "a number",
     float: "a fraction",
+    bytes: "binary data",
     list: "a list",
     dict: "a mapping",
     type(None): "nothing",
@@ -234,6 +238,8 @@ def _instead(kind: type[Resource], path: Path, wanted: str, given: object) -> st
     """What to write in place of a value of the wrong type, where people are often wrong in the same way."""
     if wanted == "a string" and isinstance(given, (bool, int, float)):
         return "put it in quotes"
+    if wanted == "a whole number" and isinstance(given, str) and _BASED.fullmatch(given):
+        return "write it in decimal"
     if wanted in _PLAIN and isinstance(given, str) and not isinstance(given, Expanded):
         return f"write {given}, without quotes" if _PLAIN[wanted].fullmatch(given) else ""
     if wanted == "a list" and isinstance(given, dict):
@@ -242,16 +248,17 @@ def _instead(kind: type[Resource], path: Path, wanted: str, given: object) -> st
         return "put '- ' before it, on a line of its own"
     if wanted == "a mapping" and isinstance(given, list):
         return "remove the '- ' before its first field"
-    if wanted == "a mapping" and isinstance(given, (int, str)):
+    if wanted == "a mapping" and isinstance(given, (float, int, str)):
         short = [name for model in models_at(kind, path) for name in model.SHORT_FOR]
         shown = "..." if _MAY_BE_SECRET.intersection(map(str, path)) else _plain(given)
         return f"write {' or '.join(f'{{{name}: {shown}}}' for name in short)}" if short else ""
     return ""
 
 
-def _plain(given: str | int) -> str:
+def _plain(given: str | float) -> str:
     """The value as people write it into YAML, if it is short and not from a variable."""
-    text = repr(given) if isinstance(given, str) or given.bit_length() <= _MAX_SHOWN_BITS else "..."
+    is_huge = isinstance(given, int) and given.bit_length() > _MAX_SHOWN_BITS
+    text = "..." if is_huge else repr(given)
     is_shown = len(text) <= _MAX_SHOWN_CHARACTERS // 2 and not isinstance(given, (bool, Expanded))
     return text if is_shown else "..."
 

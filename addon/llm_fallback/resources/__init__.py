@@ -1,7 +1,7 @@
 """Intent: the kinds that people write, one module per kind.
 
 A kind lists the fields that act. A field of the mesh's that does not act here is named in `NOT_SUPPORTED`, so
-that it is reported; a field that cannot change what a request experiences is accepted and typed `Ignored`.
+that it is reported; a field that cannot change what a request experiences has its type, and nobody reads it.
 """
 
 from llm_fallback.resources.base import Resource

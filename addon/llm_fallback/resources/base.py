@@ -64,10 +64,6 @@ class Model(BaseModel):
     """Fields that people mean who write a plain value in place of the mapping."""
 
 
-Ignored = Annotated[Any, Field(default=None)]
-"""A field that is accepted because it cannot change what a request experiences here."""
-
-
 class Metadata(BaseModel):
     """Kubernetes object metadata; what a cluster adds to it (uid, managedFields, ...) is of no interest."""
 
@@ -87,7 +83,7 @@ class Resource(Model):
     api_version: str
     kind: str
     metadata: Metadata
-    status: Ignored
+    status: Any = None  # a cluster's, and whatever it likes
 
 
 def _nanoseconds(value: object) -> Fraction:
@@ -139,6 +135,9 @@ def _whole_seconds(milliseconds: int) -> int:
 
 
 def _number(value: object) -> object:
+    """What is a whole number: also 80.0, as Kubernetes turns YAML into JSON."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return int(value) if isinstance(value, Expanded) and value.isascii() and value.isdigit() else value
 
 
@@ -172,6 +171,7 @@ WholeSecondsMs = Annotated[DurationMs, AfterValidator(_whole_seconds)]
 class PortSelector(Model):
     """Istio's way to name a port of a service."""
 
+    REMOVED = {"name": "write number"}
     SHORT_FOR = ("number",)
 
     number: PortNumber

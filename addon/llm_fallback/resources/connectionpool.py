@@ -1,7 +1,7 @@
 """Limits on connections and requests, as a DestinationRule sets them."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,6 @@ from llm_fallback.resources.base import (
     Count,
     DurationMs,
     FieldError,
-    Ignored,
     LimitMs,
     Model,
     UInt32,
@@ -54,7 +53,7 @@ class HTTPSettings(Model):
     h2_upgrade_policy: Annotated[H2UpgradePolicy, Field(strict=False)] = H2UpgradePolicy.DEFAULT
     use_client_protocol: bool = False
     max_concurrent_streams: Count = 0
-    http2_keep_alive: Ignored
+    http2_keep_alive: dict[str, Any] = {}  # to HTTP/2 connections, of which there are none
 
     @model_validator(mode="after")
     def _protocol_is_decided_once(self) -> Self:

@@ -59,11 +59,15 @@ def _share(value: float) -> float:
 class Percentage(Model):
     """A share of the requests."""
 
+    SHORT_FOR = ("value",)
+
     value: Annotated[Decimal, AfterValidator(_share)] = 0.0
 
 
 class MirrorPercentage(Model):
     """A share of the requests, however small."""
+
+    SHORT_FOR = ("value",)
 
     value: Annotated[Decimal, Field(ge=0, le=100)] = 0.0
 
@@ -116,6 +120,8 @@ def _base64(value: str) -> str:
 
 class HTTPBody(Model):
     """The body of an answer: text, or base64."""
+
+    SHORT_FOR = ("string",)
 
     string: Annotated[str, KeepsExpanded] | None = None
     bytes: Annotated[str, AfterValidator(_base64), KeepsExpanded] | None = None
@@ -197,6 +203,8 @@ def _conditions(value: str) -> str:
 
 class HTTPRetry(Model):
     """How often a request is tried again, when, and how long a try may take."""
+
+    SHORT_FOR = ("attempts",)
 
     attempts: Annotated[Integer, Field(ge=0, le=2**31 - 1)] = 0
     per_try_timeout: DurationMs | None = None

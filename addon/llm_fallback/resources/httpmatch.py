@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from llm_fallback.resources.base import Ignored, Model, OptionalPort, UnsupportedError
+from llm_fallback.resources.base import Model, OptionalPort, UnsupportedError
 from llm_fallback.resources.names import DnsLabel, GatewayName, Labels, matched_header
 from llm_fallback.resources.stringmatch import PresenceMatch, StringMatch, UriMatch
 
@@ -38,4 +38,4 @@ class HTTPMatchRequest(Model):
     source_labels: Labels = {}
     source_namespace: DnsLabel | None = None
     gateways: list[GatewayName] = []
-    stat_prefix: Ignored
+    stat_prefix: str = ""  # a name for Envoy's counters

@@ -10,7 +10,6 @@ from llm_fallback.resources.base import (
     Decimal,
     DurationMs,
     FieldError,
-    Ignored,
     Integer,
     LimitMs,
     Model,
@@ -106,7 +105,7 @@ class LocalityLbSetting(Model):
 
     NOT_SUPPORTED = frozenset({"distribute", "failover", "failoverPriority"})
 
-    enabled: Ignored
+    enabled: bool | None = None
 
 
 class WarmupConfiguration(Model):

@@ -10,7 +10,6 @@ from llm_fallback.addresses import is_address
 from llm_fallback.resources.base import (
     Expanded,
     FieldError,
-    Ignored,
     Model,
     OptionalPort,
     PortNumber,
@@ -36,6 +35,13 @@ class Resolution(StrEnum):
     STATIC = "STATIC"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+
+
+class Location(StrEnum):
+    """Whether the hosts are of the mesh: to Istio a matter of mutual TLS and metrics only."""
+
+    MESH_EXTERNAL = "MESH_EXTERNAL"
+    MESH_INTERNAL = "MESH_INTERNAL"
 
 
 class Protocol(StrEnum):
@@ -109,7 +115,10 @@ def _address(value: str) -> str:
 
 
 class WorkloadEntry(Model):
-    """One address behind the hosts, with ports of its own by port name; a weight of 0 is 1."""
+    """One address behind the hosts, with ports of its own by port name; a weight of 0 is 1.
+
+    Where it is and whose it is change nothing here: the proxy has no place, and no identity of the mesh's.
+    """
 
     NOT_SUPPORTED = frozenset({"network"})
 
@@ -117,8 +126,8 @@ class WorkloadEntry(Model):
     ports: dict[DnsLabel, PortNumber] = {}
     labels: Labels = {}
     weight: UInt32 = 0
-    locality: Ignored
-    service_account: Ignored
+    locality: str = ""
+    service_account: str = ""
 
 
 def _subnet(value: str) -> str:
@@ -144,7 +153,7 @@ class ServiceEntrySpec(Spec):
     endpoints: list[WorkloadEntry] = []
     subject_alt_names: list[str] = []
     addresses: list[Annotated[str, AfterValidator(_subnet)]] = []
-    location: Ignored
+    location: Annotated[Location, Field(strict=False)] = Location.MESH_EXTERNAL
 
     @model_validator(mode="after")
     def _endpoints_fit_resolution(self) -> Self:
