@@ -151,6 +151,48 @@ def test_a_host_is_described_once() -> None:
     assert codes(entry("a.com", ports="[{number: 80, name: http, targetPort: 443}]") + provider()) == []
 
 
+SECURE = "[{number: 443, name: https, protocol: HTTPS}]"
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        pytest.param({"ports": SECURE}, None, id="another-port"),
+        pytest.param(
+            {"ports": SECURE[:-1] + ", {number: 80, name: web}]"},
+            "port 80 of the host is already described by a.yaml:2 ServiceEntry/a",
+            id="a-port-twice",
+        ),
+        pytest.param(
+            {"ports": SECURE, "resolution": "DNS"},
+            "the host is already described by a.yaml:2 ServiceEntry/a, with another resolution",
+            id="resolution",
+        ),
+        pytest.param(
+            {"ports": SECURE, "metadata": "namespace: web"},
+            "the host is already described by a.yaml:2 ServiceEntry/a, with another namespace",
+            id="namespace",
+        ),
+        pytest.param(
+            {"ports": SECURE, "exportTo": "[default]"},
+            "the host is already described by a.yaml:2 ServiceEntry/a, with another exportTo",
+            id="exportTo",
+        ),
+    ],
+)
+def test_entries_that_share_a_host(more: dict[str, str], problem: str | None) -> None:
+    """They add up as in the mesh, which leaves out what does not fit."""
+    found = said(A + entry("a.com", name="c", **more))
+
+    line = f"ServiceEntry/c: error: spec.hosts[0]: {problem} (keep one of them) [duplicate-host]"
+    assert found == ([line] if problem else [])
+
+
+def test_an_entry_that_names_a_host_twice() -> None:
+    """It shares it with nobody."""
+    assert codes(entry("a.com, a.com")) == []
+
+
 @pytest.mark.parametrize(
     ("host", "spec", "expected"),
     [

@@ -12,7 +12,7 @@ from llm_fallback.config.snapshot import DEFAULT_POOL, LoadBalancing, Provider, 
 from llm_fallback.outlier import Endpoint, OutlierPolicy
 from tests.config.compiled import fields, snapshot_of, target_of
 from tests.config.conftest import Load
-from tests.config.written import entry, openai, provider, rule
+from tests.config.written import entry, openai, provider, rule, to, virtual_service
 
 CONFIG = Path(__file__).parents[2] / "config"
 PRIMARY = "asm-llm-provider-test.com"
@@ -289,3 +289,24 @@ def test_settings_by_rule(load_yaml: Load) -> None:
         ProviderConfig("large"),
         ProviderConfig("m", stream=True),
     ]
+
+
+def test_entries_that_share_a_host_add_up(load_yaml: Load) -> None:
+    """Each port keeps the endpoints of its own entry; a destination may name any of them."""
+    spec = {"host": "a.com", "resolution": "STATIC"}
+    plain = entry(**spec, name="a", endpoints="[{address: 10.0.0.1}]")
+    secure = entry(
+        **spec,
+        name="b",
+        endpoints="[{address: 10.0.0.2}]",
+        ports="[{number: 443, name: https, protocol: HTTPS}]",
+    )
+
+    snapshot = snapshot_of(load_yaml, plain + secure + virtual_service("a.com", http=to("a.com", port=443)))
+
+    targets = snapshot.services["a.com"].targets
+    assert {port: target.endpoints for (port, _), target in targets.items()} == {
+        80: (Endpoint("10.0.0.1", 80),),
+        443: (Endpoint("10.0.0.2", 443),),
+    }
+    assert {len(target.sources) for target in targets.values()} == {2}

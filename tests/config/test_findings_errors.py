@@ -195,7 +195,7 @@ ERRORS = [
     pytest.param(
         B + entry("B.com.", name="c"),
         (
-            "a.yaml:13: ServiceEntry/c: spec.hosts[0]: the host is already described by"
+            "a.yaml:13: ServiceEntry/c: spec.hosts[0]: port 80 of the host is already described by"
             " a.yaml:2 ServiceEntry/b (keep one of them) [duplicate-host]"
         ),
         id="duplicate-host-of-a-service-entry",

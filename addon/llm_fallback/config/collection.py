@@ -62,12 +62,20 @@ class Collection:
         return {written.resource.spec.host: written for written in reversed(self.providers)}
 
     @cached_property
+    def entries_of(self) -> dict[str, list[Written[ServiceEntry]]]:
+        """The ServiceEntries of each host, which together have its ports."""
+        found: dict[str, list[Written[ServiceEntry]]] = {}
+        for written in self.service_entries:
+            for host in dict.fromkeys(written.resource.spec.hosts):
+                found.setdefault(host, []).append(written)
+        return found
+
+    @cached_property
     def ports_of(self) -> dict[str, frozenset[int]]:
         """The ports of each host that something describes."""
         ports = {written.resource.spec.host: frozenset({PROVIDER_PORT}) for written in self.providers}
-        for entry in self.service_entries:
-            for host in entry.resource.spec.hosts:
-                ports[host] = frozenset(port.number for port in entry.resource.spec.ports)
+        for host, entries in self.entries_of.items():
+            ports[host] = frozenset(port.number for entry in entries for port in entry.resource.spec.ports)
         return ports
 
 

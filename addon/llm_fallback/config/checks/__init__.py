@@ -27,7 +27,7 @@ from llm_fallback.config.findings import Finding
 _QUESTIONS: Sequence[Callable[[Configuration], Iterator[Finding]]] = (
     claims.names_are_unique,
     claims.provider_hosts_are_unique,
-    claims.entry_hosts_are_unique,
+    claims.entry_ports_are_unique,
     claims.llm_route_hosts_are_unique,
     claims.oldest_virtual_service_wins,
     claims.first_destination_rule_wins,

@@ -7,6 +7,7 @@ from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.documents import Path
 from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.validate import Written
+from llm_fallback.resources import ServiceEntry
 
 type _Claim = tuple[Hashable, Written[Any], Path]
 
@@ -33,11 +34,31 @@ def provider_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]
         yield second.finding(path, problem, "a host has one LLMProvider", Code.DUPLICATE_HOST)
 
 
-def entry_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:
-    """No two ServiceEntries describe the same host."""
-    for second, path, first in _repeated(_hosts(configuration.collection.service_entries)):
-        problem = f"the host is already described by {first.place}"
-        yield second.finding(path, problem, "keep one of them", Code.DUPLICATE_HOST)
+def entry_ports_are_unique(configuration: Configuration) -> Iterator[Finding]:
+    """ServiceEntries that share a host add up to one: each has ports of its own, and nothing else differs."""
+    for host, entries in configuration.collection.entries_of.items():
+        ports: dict[int, Written[ServiceEntry]] = {}
+        for written in entries:
+            spec = written.resource.spec
+            clash = next((port.number for port in spec.ports if port.number in ports), None)
+            if clash is not None:
+                problem = f"port {clash} of the host is already described by {ports[clash].place}"
+            elif difference := _difference(entries[0].resource, written.resource):
+                problem = f"the host is already described by {entries[0].place}, with another {difference}"
+            else:
+                ports |= dict.fromkeys((port.number for port in spec.ports), written)
+                continue
+            path = ("spec", "hosts", spec.hosts.index(host))
+            yield written.finding(path, problem, "keep one of them", Code.DUPLICATE_HOST)
+
+
+def _difference(one: ServiceEntry, other: ServiceEntry) -> str | None:
+    """What keeps Istio from taking the two for one service."""
+    if one.metadata.namespace != other.metadata.namespace:
+        return "namespace"
+    if one.spec.resolution is not other.spec.resolution:
+        return "resolution"
+    return "exportTo" if set(one.shown_to) != set(other.shown_to) else None
 
 
 def llm_route_hosts_are_unique(configuration: Configuration) -> Iterator[Finding]:

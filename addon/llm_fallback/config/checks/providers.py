@@ -46,10 +46,10 @@ def entries_lead_to_a_tls_port(configuration: Configuration) -> Iterator[Finding
             provider = configuration.collection.provider_of.get(host)
             service = configuration.services.get(host)
             target = service.targets.get((PROVIDER_PORT, None)) if provider and service else None
-            if not provider or not target or written.place not in target.sources or target.tls is None:
+            numbers = [port.number for port in spec.ports]
+            if not provider or not target or PROVIDER_PORT not in numbers or target.tls is None:
                 continue
             if any(endpoint.port == PROVIDER_PORT for endpoint in target.endpoints):
-                numbers = [port.number for port in spec.ports]
                 name = provider.document.name
                 yield written.finding(
                     ("spec", "ports", numbers.index(PROVIDER_PORT)),

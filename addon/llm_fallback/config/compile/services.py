@@ -7,8 +7,9 @@ from llm_fallback.config.collection import Collection
 from llm_fallback.config.compile.policies import GENERATED_TLS, HostRule, Policy, Rules
 from llm_fallback.config.compile.settings import balancing, outlier_policy, pool, tls
 from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Target
+from llm_fallback.config.validate import Written
 from llm_fallback.outlier import Endpoint
-from llm_fallback.resources import LLMProvider
+from llm_fallback.resources import LLMProvider, ServiceEntry
 from llm_fallback.resources.destinationrule import TlsMode
 from llm_fallback.resources.llmprovider import PROVIDER_PORT
 from llm_fallback.resources.llmprovider import ProviderConfig as WrittenConfig
@@ -71,19 +72,21 @@ def _ports_by_host(collection: Collection, rules: Rules) -> Iterator[tuple[str, 
     """Each host, its ports, and the places of the resources that describe it."""
     owners = collection.provider_of
     described: set[str] = set()
-    for written in collection.service_entries:
-        entry = written.resource.spec
-        for host in entry.hosts:
-            spoken = [port for port in entry.ports if port.protocol.is_http or port.protocol.is_tls]
-            if spoken and not host.startswith("*") and host not in described:
-                described.add(host)
-                owner = [owners[host].place] if host in owners else []
-                yield host, [_entry_port(host, entry, port) for port in spoken], [*owner, written.place]
+    for host, entries in collection.entries_of.items():
+        ports = [_entry_port(host, entry.resource.spec, port) for entry in entries for port in _spoken(entry)]
+        if ports and not host.startswith("*"):
+            described.add(host)
+            owner = [owners[host].place] if host in owners else []
+            yield host, ports, [*owner, *(entry.place for entry in entries)]
     for provider in collection.providers:
         host = provider.resource.spec.host
         if host not in described:
             described.add(host)
             yield host, [_provider_port(host, rules.of_host(host))], [provider.place]
+
+
+def _spoken(entry: Written[ServiceEntry]) -> Iterator[ServicePort]:
+    return (port for port in entry.resource.spec.ports if port.protocol.is_http or port.protocol.is_tls)
 
 
 def _entry_port(host: str, entry: ServiceEntrySpec, port: ServicePort) -> _Port:
