@@ -79,6 +79,48 @@ def test_a_warning_fails(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+SHADOWED = provider() + rule("a.com", trafficPolicy="{tls: {mode: SIMPLE}}")
+IS_NOTHING = entry(addresses="[10.0.0.1]")
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "expected"),
+    [
+        pytest.param(SHADOWED, ["generated-rule"], (0, 0, "1 accepted"), id="a-warning"),
+        pytest.param(
+            SHADOWED + IS_NOTHING, ["generated-rule", "not-managed"], (0, 0, "2 accepted"), id="an-info-too"
+        ),
+        pytest.param(SHADOWED, ["no-effect"], (1, 1, "1 warning"), id="another-code"),
+        pytest.param(entry(x="1"), ["unknown-field"], (1, 1, "1 error"), id="not-an-error"),
+        pytest.param(SHADOWED + entry(x="1"), ["generated-rule"], (1, 1, "1 error, 1 accepted"), id="both"),
+    ],
+)
+def test_accepted_codes(
+    capsys: pytest.CaptureFixture[str], text: str, accepted: list[str], expected: tuple[int, int, str]
+) -> None:
+    """What is known and meant is counted, and neither printed nor judged; an error stays one."""
+    Path("a.yaml").write_text(text)
+    options = [word for code in accepted for word in ("--accept", code)]
+
+    status, out, err = run(capsys, "check", "-f", "a.yaml", *options)
+
+    assert (status, out.count("\n"), err.strip().partition(": ")[2]) == expected
+    as_json = run(capsys, "check", "-f", "a.yaml", "-o", "json", *options)[1]
+    assert len(json.loads(as_json)) == expected[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("generated-rules", "did you mean generated-rule?"), ("W123", "docs/findings.md has all of them")],
+)
+def test_codes_that_do_not_exist(capsys: pytest.CaptureFixture[str], code: str, hint: str) -> None:
+    """A slip must not make everything pass, nor nothing."""
+    status, _, err = run(capsys, "check", "--accept", code)
+
+    assert status == 2
+    assert err.endswith(f"error: argument --accept: no code is called {code!r}; {hint}\n")
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Objects with the same keys always, whatever is known."""
     Path("a.yaml").write_text(entry("é.com"))

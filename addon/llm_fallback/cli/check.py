@@ -1,6 +1,7 @@
 """`llm-fallback check`: all findings about a configuration."""
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_fallback.config import Finding, Loaded, Severity, load
+from llm_fallback.config.findings import Code
 from llm_fallback.config.workload import parse_labels
 from llm_fallback.wording import counted
 
@@ -19,7 +21,8 @@ Read, check and compile a configuration as the proxy would, and print a line for
 
 A warning or an info says that it is one, after the place. With -o json: an array of objects with file, line
 (or null), resource, field, problem, hint, code and severity (error, warning, info). docs/findings.md explains
-each code. Exit status: 0 if there is neither an error nor a warning, 1 if there is, 2 for bad usage."""
+each code. Exit status: 0 if there is neither an error nor a warning, 1 if there is, 2 for bad usage.
+Warnings and infos of a code that is accepted are counted only; an error cannot be accepted."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,6 +36,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     add_files(parser)
     add_workload(parser)
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument(
+        "--accept",
+        dest="accepted",
+        type=_code,
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="a code whose warnings and infos are known and meant; may be repeated",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -72,14 +84,28 @@ def _labels(written: str) -> dict[str, str] | None:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _code(written: str) -> Code:
+    try:
+        return Code(written)
+    except ValueError:
+        near = difflib.get_close_matches(written, list(Code), n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/findings.md has all of them"
+        raise argparse.ArgumentTypeError(f"no code is called {written!r}; {hint}") from None
+
+
 def _run(options: argparse.Namespace) -> int:
     loaded = load_files(options)
+    found = [
+        finding
+        for finding in loaded.findings
+        if finding.severity is Severity.ERROR or finding.code not in options.accepted
+    ]
     if options.output == "json":
-        sys.stdout.write(json.dumps([asdict(finding) for finding in loaded.findings], indent=2) + "\n")
+        sys.stdout.write(json.dumps([asdict(finding) for finding in found], indent=2) + "\n")
     else:
-        write(loaded.findings)
-    sys.stderr.write(f"{_summary(loaded)}\n")
-    return int(any(finding.severity is not Severity.INFO for finding in loaded.findings))
+        write(found)
+    sys.stderr.write(f"{_summary(loaded, found)}\n")
+    return int(any(finding.severity is not Severity.INFO for finding in found))
 
 
 def write(findings: Sequence[Finding]) -> None:
@@ -89,10 +115,12 @@ def write(findings: Sequence[Finding]) -> None:
         sys.stdout.write(finding.with_severity.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _summary(loaded: Loaded) -> str:
-    severities = [finding.severity for finding in loaded.findings]
+def _summary(loaded: Loaded, found: Sequence[Finding]) -> str:
+    severities = [finding.severity for finding in found]
     counts = [
         counted(severities.count(severity), severity) for severity in Severity if severity in severities
     ]
+    if accepted := len(loaded.findings) - len(found):
+        counts.append(f"{accepted} accepted")
     read = f"{counted(loaded.resources, 'resource')} in {counted(loaded.files, 'file')}"
     return f"{read}: {', '.join(counts) or 'nothing to report'}"
