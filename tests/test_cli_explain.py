@@ -113,7 +113,7 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
         *("uses", "place", "sent", "answer"),
     ]
     assert list(destination["place"]) == [
-        *("name", "host", "port", "subset", "resources", "endpoints", "is_resolved", "is_healthy", "tls"),
+        *("name", "host", "port", "subset", "resources", "endpoints", "per_address", "is_healthy", "tls"),
         *("ejects", "panic_threshold", "balancing", "limits"),
     ]
     assert destination["sent"] == {

@@ -83,7 +83,7 @@ class EndpointState:
 class Place:
     """A target as it stands now.
 
-    With `is_resolved`, `endpoints` are names that DNS resolves to addresses when the proxy runs. `ejects`
+    With `per_address`, `endpoints` are names that DNS resolves to addresses when the proxy runs. `ejects`
     None: nobody ever is ejected. With less than `panic_threshold` percent healthy, ejections are ignored.
     """
 
@@ -93,7 +93,7 @@ class Place:
     subset: str | None
     resources: tuple[str, ...]
     endpoints: tuple[EndpointState, ...]
-    is_resolved: bool
+    per_address: bool
     is_healthy: bool
     tls: Tls | None
     ejects: OutlierPolicy | None

@@ -176,8 +176,8 @@ def _endpoints(given: model.Place) -> str:
     number = len(given.endpoints)
     if not number:
         return "no endpoints"
-    what = counted(number, "name" if given.is_resolved else "endpoint")
-    if given.is_resolved:
+    what = counted(number, "name" if given.per_address else "endpoint")
+    if given.per_address:
         what += ", each address of which is an endpoint"
     if not ejected:
         return f"{what}, in rotation"

@@ -44,7 +44,7 @@ def place(target: Target, is_ejected: IsEjected) -> model.Place:
         endpoints=tuple(
             model.EndpointState(str(endpoint), is_ejected(target, endpoint)) for endpoint in target.endpoints
         ),
-        is_resolved=target.per_address,
+        per_address=target.per_address,
         is_healthy=is_healthy(target, is_ejected),
         tls=target.tls,
         ejects=target.outlier,

@@ -85,7 +85,7 @@ def _destination(told: model.Destination, *, is_only: bool) -> Iterator[_Line]:
     if told.sent and (place := told.place):
         yield from _sent(told.sent, place)
         yield "pool", phrases.pool(place.limits)
-        if len(place.endpoints) > 1 or place.is_resolved:
+        if len(place.endpoints) > 1 or place.per_address:
             yield "balances", phrases.balancing(place.balancing)
     for place in (told.target, None if told.uses is model.Use.TARGET else told.place):
         if place:
