@@ -18,7 +18,7 @@ ERRORS = [
     ),
     pytest.param(
         B + "  hosts: []\n",
-        "a.yaml:8: duplicate key 'hosts' (keep one of them) [duplicate-key]",
+        "a.yaml:8: ServiceEntry/b: spec.hosts: duplicate key 'hosts' (keep one of them) [duplicate-key]",
         id="duplicate-key",
     ),
     pytest.param(

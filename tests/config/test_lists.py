@@ -91,6 +91,18 @@ def test_items_of_a_list_of_one_kind(load_yaml: Load) -> None:
             ],
             id="only-the-broken-item-is-broken",
         ),
+        pytest.param(
+            "kind: List\nitems:\n- {kind: Pod, metadata: {name: b, name: c}}\n",
+            ["a.yaml:3: Pod/b: metadata.name: duplicate key 'name' (keep one of them) [duplicate-key]"],
+            id="a-broken-item-is-named",
+        ),
+        pytest.param(
+            "kind: List\nkind: List\nitems: []\n",
+            [
+                "a.yaml:2: List/?: kind: duplicate key 'kind' (keep one of them) [duplicate-key]",
+            ],
+            id="a-broken-list-is-named",
+        ),
         pytest.param("apiVersion: v1\nkind: List\nitems: []\n", [], id="empty"),
         pytest.param("apiVersion: v1\nkind: PodList\nitems: null\n", [], id="nothing"),
         pytest.param("apiVersion: v1\nkind: List\n", [], id="no-items"),

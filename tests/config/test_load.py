@@ -154,7 +154,7 @@ def test_everything_that_is_wrong_is_said_at_once(load_yaml: Load) -> None:
         ("a.yaml", 8, "spec.configs.defaultConfig.openAIConfig.stream", "wrong-type"),
         ("a.yaml", 17, "spec.endpoints[0].address", "invalid-value"),
         ("a.yaml", 19, "apiVersion", "unknown-kind"),
-        ("b.yaml", 3, "", "duplicate-key"),
+        ("b.yaml", 3, "kind", "duplicate-key"),
         ("c.yaml", 1, "", "yaml-syntax"),
         (
             "d.yaml",

@@ -82,7 +82,7 @@ def parse(file: str, text: bytes) -> Parsed:
     error: Exception | None = None
     try:
         for composed in compose(_without_surrogates(text)):
-            findings.extend(_problem(file, problem) for problem in composed.problems)
+            findings.extend(_problem(file, composed, problem) for problem in composed.problems)
             documents.extend(_documents(file, composed, findings))
     except (yaml.YAMLError, ValueError) as reason:
         error = reason
@@ -179,9 +179,13 @@ def _items(document: Document, findings: list[Finding]) -> Iterator[Document]:
 
 def _inner(document: Document, value: dict[str, Any], layout: Layout) -> Document:
     """A resource in a document, or the whole of it, under its own name."""
+    return replace(document, name=_name_of(value), value=value, layout=layout)
+
+
+def _name_of(value: dict[str, Any]) -> str:
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return replace(document, name=f"{_word(value.get('kind'))}/{_word(name)}", value=value, layout=layout)
+    return f"{_word(value.get('kind'))}/{_word(name)}"
 
 
 def _word(value: object) -> str:
@@ -203,9 +207,20 @@ def _without_surrogates(text: bytes) -> bytes:
     return _SURROGATE_PAIR.sub(character, text)
 
 
-def _problem(file: str, problem: Problem) -> Finding:
+def _problem(file: str, composed: Composed, problem: Problem) -> Finding:
+    """A problem with the syntax, under the name of the resource that it is in."""
+    value, path = composed.value, problem.path
+    while isinstance(value, dict) and str(value.get("kind")).endswith("List"):
+        items = value.get("items")
+        match path:
+            case ("items", int(index), *rest) if isinstance(items, list) and index < len(items):
+                value, path = items[index], tuple(rest)
+            case _:
+                break
+    is_known = isinstance(value, dict) and "kind" in value
+    name, field_ = (_name_of(value), dotted(path)) if is_known else ("", "")
     code = Code.DUPLICATE_KEY if problem.is_duplicate else Code.YAML_SYNTAX
-    return Finding(file, problem.line, "", "", problem.problem, problem.hint, code)
+    return Finding(file, problem.line, name, field_, problem.problem, problem.hint, code)
 
 
 def _unrendered(file: str, line: int) -> Finding:

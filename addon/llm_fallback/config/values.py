@@ -89,6 +89,8 @@ class Problem:
     """What is wrong with the syntax at a line, and does not keep the rest from being read."""
 
     line: int
+    path: tuple[str | int, ...]
+    """Where in the document it is, as far as that can be said."""
     problem: str
     hint: str = ""
     is_duplicate: bool = False
@@ -238,6 +240,11 @@ class _Composer:
                 _too_deep(mark)
         self._put(_Item(item.value, line, item.layout, item.text))
 
+    def _path(self) -> tuple[str | int, ...]:
+        """The way to what is being read, keys that are none left out."""
+        parts = [frame.key if isinstance(frame.value, dict) else len(frame.value) for frame in self._stack]
+        return tuple(part for part in parts if isinstance(part, (int, str)))
+
     def _count(self, values: int, mark: Any) -> None:
         self._values += values
         if self._values > MAX_VALUES:
@@ -296,7 +303,8 @@ class _Composer:
         if item.text == "<<" and item.is_plain:
             return _MERGE
         if item.text in frame.value:
-            self._problem(item.line, f"duplicate key {item.text!r}", "keep one of them", is_duplicate=True)
+            problem = f"duplicate key {item.text!r}"
+            self._problem(item.line, problem, "keep one of them", key=item.text, is_duplicate=True)
             return _DROPPED
         return item.text
 
@@ -319,8 +327,11 @@ class _Composer:
                 if key in layout.inner:
                     frame.layout.inner[key] = layout.inner[key]
 
-    def _problem(self, line: int, problem: str, hint: str = "", *, is_duplicate: bool = False) -> None:
-        self._problems.append(Problem(line, problem, hint, is_duplicate))
+    def _problem(
+        self, line: int, problem: str, hint: str = "", *, key: str | None = None, is_duplicate: bool = False
+    ) -> None:
+        path = self._path() if key is None else (*self._path(), key)
+        self._problems.append(Problem(line, path, problem, hint, is_duplicate))
         for frame in self._stack:
             frame.layout.is_broken = True
 
