@@ -174,3 +174,36 @@ def test_a_whole_number_may_have_a_point(load_yaml: Load) -> None:
     assert loaded.findings == ()
     assert loaded.snapshot is not None
     assert (80, None) in loaded.snapshot.services["a.com"].targets
+
+
+NAME = "not a resource's name (write lower-case letters, digits, '-' and '.') [invalid-value]"
+NAMESPACE = "not a namespace (write lower-case letters, digits and '-') [invalid-value]"
+TIME = "not a time (write one such as 2026-01-31T12:00:00Z) [invalid-value]"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        pytest.param("name: a.b-1", None, id="name"),
+        pytest.param("name: Not_Valid!", f"name: 'Not_Valid!': {NAME}", id="odd-name"),
+        pytest.param("name: a..b", f"name: 'a..b': {NAME}", id="empty-label"),
+        pytest.param(f"name: {'a' * 254}", f"name: {'a' * 80!r}: {NAME}", id="long-name"),
+        pytest.param("name: a, namespace: a.b", f"namespace: 'a.b': {NAMESPACE}", id="odd-namespace"),
+        pytest.param("name: a, creationTimestamp: 2026-01-31T12:00:00+08:00", None, id="time"),
+        pytest.param("name: a, creationTimestamp: null", None, id="not-yet"),
+        pytest.param(
+            "name: a, creationTimestamp: today", f"creationTimestamp: 'today': {TIME}", id="no-time"
+        ),
+        pytest.param(
+            "name: a, creationTimestamp: 2026-01-31",
+            f"creationTimestamp: '2026-01-31': {TIME}",
+            id="no-time-of-day",
+        ),
+    ],
+)
+def test_metadata(load_yaml: Load, metadata: str, line: str | None) -> None:
+    """As a cluster takes them."""
+    text = entry("a.com").replace("{name: b}", f"{{{metadata}}}")
+
+    found = [finding.partition(": metadata.")[2] for finding in lines(load_yaml(text))]
+    assert found == ([line] if line else [])

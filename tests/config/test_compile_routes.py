@@ -65,6 +65,7 @@ def test_each_destination_has_its_own_fallback(load_yaml: Load) -> None:
         pytest.param("2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "second", id="the-older-one"),
         pytest.param("2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "first", id="the-older-one-comes-first"),
         pytest.param("2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "first", id="equally-old"),
+        pytest.param("2025-01-01T05:00:00+08:00", "2025-01-01T00:00:00Z", "first", id="east-of-here"),
     ],
 )
 def test_the_oldest_virtual_service_wins(load_yaml: Load, first: str, second: str, winner: str) -> None:

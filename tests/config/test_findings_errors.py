@@ -27,6 +27,14 @@ ERRORS = [
         id="unknown-kind-none",
     ),
     pytest.param(
+        A + B.replace("networking.istio.io", "networking.istoi.io").replace("ServiceEntry", "ServiceEntri"),
+        (
+            "a.yaml:8: ServiceEntri/b: apiVersion: unknown kind 'ServiceEntri' in the unknown group"
+            " 'networking.istoi.io' (did you mean ServiceEntry in networking.istio.io?) [unknown-kind]"
+        ),
+        id="unknown-kind-in-an-unknown-group",
+    ),
+    pytest.param(
         B.replace("ServiceEntry", "ServiceEntri"),
         (
             "a.yaml:3: ServiceEntri/b: kind: unknown kind 'ServiceEntri' (did you mean ServiceEntry?)"

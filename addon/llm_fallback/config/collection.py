@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 
 from llm_fallback.config.documents import Document
@@ -17,6 +18,8 @@ from llm_fallback.resources import (
     VirtualService,
 )
 from llm_fallback.resources.llmprovider import PROVIDER_PORT
+
+_NOT_YET = datetime.max.replace(tzinfo=UTC)
 
 type Name = tuple[str, str, str]
 """Kind, namespace and name."""
@@ -98,7 +101,7 @@ class Collector:
         resources, replaced = _last_of_each(self.resources)
         services = _of(VirtualService, resources)
         # Those without a timestamp come last, as they were read: they are not in a cluster yet.
-        services.sort(key=lambda written: written.resource.metadata.creation_timestamp or "9999")
+        services.sort(key=lambda written: written.resource.metadata.creation_timestamp or _NOT_YET)
         return Collection(
             tuple(_of(LLMProvider, resources)),
             tuple(_of(DestinationRule, resources)),

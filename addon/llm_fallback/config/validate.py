@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,6 +41,9 @@ _PLAIN = {
 }
 _BASED = re.compile(r"0[oO][0-7]{1,19}|0[xX][0-9a-fA-F]{1,19}|0[bB][01]{1,64}")
 """Whole numbers that YAML takes for text, in one of its versions."""
+
+_SLIP = 0.85
+"""How like a known name a misspelt one is, where others are no mistake."""
 
 _MAX_SHOWN_BITS = 64
 _MAX_SHOWN_CHARACTERS = 80
@@ -100,13 +104,32 @@ def kind_of(document: Document, workload: dict[str, str] | None = None) -> type[
             f"write {versions}",
             Code.UNKNOWN_VERSION,
         )
-    if api_version.split("/")[0] not in API_GROUPS or kind in HARMLESS_KINDS:
+    group = api_version.split("/")[0]
+    if group not in API_GROUPS:
+        return _misspelt_group(document, group, kind)
+    if kind in HARMLESS_KINDS:
         return None
     if _leaves_requests_alone(document) or _is_for_others(document.value.get("spec"), workload):
         return None
     if nearest := _nearest(kind, KINDS):
         return document.finding(("kind",), f"unknown kind {kind!r}", nearest, Code.UNKNOWN_KIND)
     return document.finding(("kind",), f"kind {kind} is not supported", "remove it", Code.UNSUPPORTED_KIND)
+
+
+def _misspelt_group(document: Document, group: str, kind: str) -> Finding | None:
+    """Resources of other groups are for others, unless both the group and the kind look like one of ours."""
+    meant = _meant(group[:_MAX_SHOWN_CHARACTERS], kind[:_MAX_SHOWN_CHARACTERS])
+    if meant is None:
+        return None
+    problem = f"unknown kind {kind!r} in the unknown group {group!r}"
+    return document.finding(("apiVersion",), problem, f"did you mean {meant}?", Code.UNKNOWN_KIND)
+
+
+@lru_cache(maxsize=1024)
+def _meant(group: str, kind: str) -> str | None:
+    groups = difflib.get_close_matches(group, API_GROUPS, n=1, cutoff=_SLIP)
+    kinds = difflib.get_close_matches(kind, KINDS, n=1, cutoff=_SLIP) if groups else []
+    return f"{kinds[0]} in {groups[0]}" if kinds else None
 
 
 def _gateway_api(document: Document, kind: str) -> Finding | None:
@@ -184,7 +207,9 @@ def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[s
     shown = "" if _SECRET_FIELDS.intersection(map(str, path)) else _quoted(given)
     match details["type"]:
         case "extra_forbidden":
-            return _unknown_field(kind, path)
+            # Alike for all items of a list, and for all that is longer than any field's name.
+            shape = tuple(part[:_MAX_SHOWN_CHARACTERS] if isinstance(part, str) else 0 for part in path)
+            return _unknown_field(kind, shape)
         case "missing":
             return "is required", "", Code.MISSING_FIELD
         case "value_error":
@@ -222,6 +247,7 @@ def _code_of(error: Exception) -> Code:
             return Code.INVALID_VALUE
 
 
+@lru_cache(maxsize=1024)
 def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, Code]:
     name = str(path[-1])
     models = list(models_at(kind, path[:-1]))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -64,14 +65,45 @@ class Model(BaseModel):
     """Fields that people mean who write a plain value in place of the mapping."""
 
 
+_MAX_NAME = 253
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _name(value: str) -> str:
+    if len(value) > _MAX_NAME or not _NAME.fullmatch(value):
+        raise ValueError("not a resource's name; write lower-case letters, digits, '-' and '.'")
+    return value
+
+
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise ValueError("not a namespace; write lower-case letters, digits and '-'")
+    return value
+
+
+def _time(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ValueError("not a time; write one such as 2026-01-31T12:00:00Z")
+    return time
+
+
 class Metadata(BaseModel):
     """Kubernetes object metadata; what a cluster adds to it (uid, managedFields, ...) is of no interest."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(min_length=1)]
-    namespace: str = "default"
-    creation_timestamp: Annotated[str | None, Field(alias="creationTimestamp")] = None
+    name: Annotated[str, Field(min_length=1), AfterValidator(_name)]
+    namespace: Annotated[str, AfterValidator(_namespace)] = "default"
+    creation_timestamp: Annotated[
+        datetime | None, BeforeValidator(_time), Field(alias="creationTimestamp")
+    ] = None
     annotations: Annotated[dict[str, str], BeforeValidator(lambda value: {} if value is None else value)] = {}
 
 
