@@ -77,6 +77,18 @@ GOOD = [
         "apiVersion: networking.istio.io/v1\nkind: VirtualServiceList\nitems: []\n", id="list-of-one-kind"
     ),
     pytest.param("apiVersion: networking.istio.io/v1\nkind: Gateway\n", id="harmless"),
+    pytest.param(rule(trafficPolicy="{connectionPool: {tcp: {idleTimeout: 0s}}}"), id="no-limit"),
+    pytest.param(rule(trafficPolicy="{outlierDetection: {interval: 1.5s}}"), id="part-of-a-second"),
+    pytest.param(rule(trafficPolicy="{outlierDetection: {interval: 1.0ms}}"), id="one-millisecond"),
+    pytest.param(
+        virtual_service("b.com", http="[{route: [], mirrors: [], redirect: {uri: /, redirectCode: 302}}]"),
+        id="empty-lists",
+    ),
+    pytest.param(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems:\n- metadata: {name: a}\n"
+        "  spec: {hosts: [a.com], ports: [{number: 80, name: http}]}\n",
+        id="item-of-a-list-of-one-kind",
+    ),
 ]
 BAD = [
     pytest.param("a: 1\n", id="no-kind"),
@@ -98,6 +110,41 @@ BAD = [
     pytest.param(provider(configs=openai(apiKey="1")), id="number-for-a-key"),
     pytest.param(provider(metadata="annotations: {a: 1}"), id="number-for-an-annotation"),
     pytest.param("apiVersion: v1\nkind: List\nitems: [{a: 1}]\n", id="item-of-a-list"),
+    pytest.param(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems:\n- metadata: {name: a}\n"
+        "  spec: {hosts: [a.com], prots: []}\n",
+        id="item-of-a-list-of-one-kind",
+    ),
+    pytest.param(rule(trafficPolicy="{outlierDetection: {interval: 0s}}"), id="no-time"),
+    pytest.param(rule(trafficPolicy="{outlierDetection: {interval: 1.5ms}}"), id="part-of-a-millisecond"),
+    pytest.param(rule(trafficPolicy="{}"), id="empty-policy"),
+    pytest.param(rule(trafficPolicy="{connectionPool: {}}"), id="empty-pool"),
+    pytest.param(
+        rule(trafficPolicy="{portLevelSettings: [{port: {number: 80}}]}"), id="empty-entry-of-a-port"
+    ),
+    pytest.param(
+        rule(trafficPolicy="{tls: {mode: MUTUAL, clientCertificate: a.pem}}"), id="certificate-without-key"
+    ),
+    pytest.param(
+        rule(trafficPolicy="{loadBalancer: {simple: RANDOM, consistentHash: {useSourceIp: true}}}"),
+        id="two-ways-to-balance",
+    ),
+    pytest.param(virtual_service("b.com", http="[{}]"), id="no-action"),
+    pytest.param(
+        virtual_service("b.com", http="[{redirect: {uri: /}, directResponse: {status: 200}}]"),
+        id="two-actions",
+    ),
+    pytest.param(
+        virtual_service("b.com", http="[{redirect: {uri: /, redirectCode: 200}}]"), id="no-code-of-a-redirect"
+    ),
+    pytest.param(
+        virtual_service(
+            "b.com",
+            http="[{route: [{destination: {host: b.com}}], mirror: {host: b.com},"
+            " mirrors: [{destination: {host: b.com}}]}]",
+        ),
+        id="two-kinds-of-mirrors",
+    ),
 ]
 
 

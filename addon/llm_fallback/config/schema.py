@@ -14,13 +14,13 @@ from llm_fallback.resources.base import parse_duration_ms, parse_limit_ms
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
-_DURATION: JsonSchemaValue = {
-    "type": "string",
-    "pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+$|\$\{[A-Za-z_][A-Za-z0-9_]*\}",
-    "description": "A number with a unit of ms, s, m or h, such as 10s or 1m30s.",
-}
+_LIMIT = r"\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+"
+_SOME_MS = r"(?=.*[1-9])(?!\+?[0-9]*\.[0-9]*[1-9][0-9]*ms$)"
+"""Not 0, and no part of a millisecond."""
 
-_DURATIONS = (parse_duration_ms, parse_limit_ms)
+_DURATIONS: dict[object, str] = {parse_duration_ms: rf"{_SOME_MS}{_LIMIT}", parse_limit_ms: _LIMIT}
+"""What a duration looks like, by the function that reads it."""
+
 _CONSTRAINTS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 """Pydantic's names, which it leaves where a function stands before the number."""
 
@@ -64,6 +64,7 @@ def schema_of_all() -> JsonSchemaValue:
                 {"apiVersion": {"type": "string", "pattern": f"^({groups})/"}},
                 {"properties": {"kind": {"anyOf": [{"enum": kinds}, {"pattern": "List$"}]}}},
             ),
+            *(_list_of(name) for name in sorted(KINDS)),
             _when(
                 {"kind": {"const": "List"}},
                 {"properties": {"items": {"type": ["array", "null"], "items": {"$ref": "#"}}}},
@@ -71,6 +72,14 @@ def schema_of_all() -> JsonSchemaValue:
         ],
         "$defs": definitions,
     }
+
+
+def _list_of(name: str) -> JsonSchemaValue:
+    """A list of one kind: its items may leave out what the list says for all of them."""
+    item = _when({"kind": {}}, {"$ref": "#"}) | {
+        "else": {"properties": {"spec": {"$ref": f"#/$defs/{name}/properties/spec"}}, "required": ["spec"]}
+    }
+    return _when({"kind": {"const": f"{name}List"}}, {"properties": {"items": {"items": item}}})
 
 
 def _when(properties: JsonSchemaValue, then: JsonSchemaValue) -> JsonSchemaValue:
@@ -94,8 +103,12 @@ class _Generator(GenerateJsonSchema):
 
     @override
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
-        if schema["function"]["function"] in _DURATIONS:
-            return dict(_DURATION)
+        if pattern := _DURATIONS.get(schema["function"]["function"]):
+            return {
+                "type": "string",
+                "pattern": rf"^{pattern}$|{_VARIABLE['pattern']}",
+                "description": "A number with a unit of ms, s, m or h, such as 10s or 1m30s.",
+            }
         return super().function_before_schema(schema)
 
     @override

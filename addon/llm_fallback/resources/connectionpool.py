@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from llm_fallback.resources.base import (
     Count,
@@ -14,6 +14,7 @@ from llm_fallback.resources.base import (
     UInt32,
     UnsupportedError,
 )
+from llm_fallback.resources.schemarules import some
 
 
 class TcpKeepalive(Model):
@@ -50,7 +51,9 @@ class HTTPSettings(Model):
     max_requests_per_connection: Count = 0
     max_retries: Count = 0
     idle_timeout: LimitMs | None = None
-    h2_upgrade_policy: Annotated[H2UpgradePolicy, Field(strict=False)] = H2UpgradePolicy.DEFAULT
+    h2_upgrade_policy: Annotated[
+        H2UpgradePolicy, Field(strict=False, json_schema_extra={"not": {"const": "UPGRADE"}})
+    ] = H2UpgradePolicy.DEFAULT
     use_client_protocol: bool = False
     max_concurrent_streams: Count = 0
     http2_keep_alive: dict[str, Any] = {}  # to HTTP/2 connections, of which there are none
@@ -68,6 +71,8 @@ class HTTPSettings(Model):
 
 class ConnectionPoolSettings(Model):
     """Limits for a host, per target."""
+
+    model_config = ConfigDict(json_schema_extra=some("tcp", "http"))
 
     tcp: TCPSettings | None = None
     http: HTTPSettings | None = None

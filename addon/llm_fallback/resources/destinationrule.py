@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from llm_fallback.resources.base import (
     DurationMs,
@@ -21,6 +21,7 @@ from llm_fallback.resources.connectionpool import ConnectionPoolSettings
 from llm_fallback.resources.istio import IstioResource, Spec
 from llm_fallback.resources.loadbalancer import LoadBalancerSettings
 from llm_fallback.resources.names import DnsLabel, HostPattern, Labels
+from llm_fallback.resources.schemarules import needed_with, some
 
 
 class TlsMode(StrEnum):
@@ -37,6 +38,10 @@ OptionalText = Annotated[str | None, AfterValidator(lambda value: value or None)
 
 class ClientTlsSettings(Model):
     """TLS towards the host; no CA means the system's. Files are PEM."""
+
+    model_config = ConfigDict(
+        json_schema_extra=needed_with("mode", "MUTUAL", "clientCertificate", "privateKey")
+    )
 
     NOT_SUPPORTED = frozenset({"credentialName", "caCrl"})
 
@@ -107,6 +112,10 @@ class OutlierDetection(Model):
 class PortTrafficPolicy(Model):
     """The policy of one port; it replaces the rule's policy, nothing is inherited."""
 
+    model_config = ConfigDict(
+        json_schema_extra=some("tls", "outlierDetection", "connectionPool", "loadBalancer")
+    )
+
     port: PortSelector
     tls: ClientTlsSettings | None = None
     outlier_detection: OutlierDetection | None = None
@@ -122,6 +131,8 @@ class PortTrafficPolicy(Model):
 
 class TrafficPolicy(Model):
     """The policy of all ports without an entry of their own."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     NOT_SUPPORTED = frozenset({"proxyProtocol", "retryBudget", "tunnel"})
 

@@ -87,7 +87,9 @@ class HTTPRedirect(Model):
     port: OptionalPort = None
     derive_port: Annotated[DerivePort, Field(strict=False)] | None = None
     scheme: str = ""
-    redirect_code: Annotated[Integer, Field(ge=0, le=399)] = 0  # 0 is 301
+    redirect_code: Annotated[
+        Integer, Field(ge=0, le=399, json_schema_extra={"enum": [0, *sorted(_REDIRECT_CODES)]})
+    ] = 0  # which is 301
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Self:

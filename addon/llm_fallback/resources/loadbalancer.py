@@ -4,7 +4,7 @@ from enum import StrEnum
 from math import isqrt
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from llm_fallback.resources.base import (
     Decimal,
@@ -15,6 +15,7 @@ from llm_fallback.resources.base import (
     Model,
     unsupported,
 )
+from llm_fallback.resources.schemarules import not_both
 
 _MAX_TABLE = 5_000_011  # Envoy's bound on Maglev's table
 _MAX_RING = 8 * 1024 * 1024  # Envoy's bound; Istio passes more on, and Envoy then refuses the cluster
@@ -118,6 +119,8 @@ class WarmupConfiguration(Model):
 
 class LoadBalancerSettings(Model):
     """How an endpoint is chosen among those in rotation."""
+
+    model_config = ConfigDict(json_schema_extra=not_both("simple", "consistentHash"))
 
     simple: (
         Annotated[

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, model_validator
 
 from llm_fallback.addresses import is_address
 from llm_fallback.resources.base import (
@@ -35,6 +35,7 @@ from llm_fallback.resources.names import (
     parse_host_pattern,
     patterns_around,
 )
+from llm_fallback.resources.schemarules import all_of, not_both, some
 
 
 def _virtual_host(value: str) -> str:
@@ -86,6 +87,16 @@ class HTTPMirrorPolicy(Model):
 
 class HTTPRoute(Model):
     """One rule: which requests, and what becomes of them. `match` holds alternatives."""
+
+    model_config = ConfigDict(
+        json_schema_extra=all_of(
+            some("route", "redirect", "directResponse"),
+            not_both("route", "redirect"),
+            not_both("route", "directResponse"),
+            not_both("redirect", "directResponse"),
+            not_both("mirror", "mirrors"),
+        )
+    )
 
     NOT_SUPPORTED = frozenset({"delegate"})
     REMOVED = {
