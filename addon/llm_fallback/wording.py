@@ -29,10 +29,15 @@ def counted(number: int, what: str, many: str | None = None) -> str:
     return f"{number} {what if number == 1 else many or what + 's'}"
 
 
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The nearest of a few names, if one is near; `cutoff` says how near, up to 1."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+
+
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """`did you mean ...?` with the nearest of a few names, or nothing; `cutoff` says how near, up to 1."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"did you mean {close[0]}?" if close else ""
+    """`did you mean ...?` with the nearest of a few names, or nothing."""
+    close = nearest(name, known, cutoff=cutoff)
+    return f"did you mean {close}?" if close else ""
 
 
 def moment(seconds: float) -> str:

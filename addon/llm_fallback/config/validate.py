@@ -14,7 +14,7 @@ from llm_fallback.config.findings import Code, Finding, Severity
 from llm_fallback.config.shape import elsewhere, fields_of, models_at
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
 from llm_fallback.resources.base import Expanded, FieldError, MissingError, UnsupportedError
-from llm_fallback.wording import did_you_mean
+from llm_fallback.wording import did_you_mean, nearest
 
 _KEY = "[key]"
 """How pydantic marks an error in the key of a mapping."""
@@ -111,8 +111,8 @@ def kind_of(document: Document, workload: dict[str, str] | None = None) -> type[
         return None
     if _leaves_requests_alone(document) or _is_for_others(document.value.get("spec"), workload):
         return None
-    if nearest := _nearest(kind, KINDS):
-        return document.finding(("kind",), f"unknown kind {kind!r}", nearest, Code.UNKNOWN_KIND)
+    if hint := _nearest(kind, KINDS):
+        return document.finding(("kind",), f"unknown kind {kind!r}", hint, Code.UNKNOWN_KIND)
     return document.finding(("kind",), f"kind {kind} is not supported", "remove it", Code.UNSUPPORTED_KIND)
 
 
@@ -127,9 +127,8 @@ def _misspelt_group(document: Document, group: str, kind: str) -> Finding | None
 
 @lru_cache(maxsize=1024)
 def _meant(group: str, kind: str) -> str | None:
-    groups = difflib.get_close_matches(group, API_GROUPS, n=1, cutoff=_SLIP)
-    kinds = difflib.get_close_matches(kind, KINDS, n=1, cutoff=_SLIP) if groups else []
-    return f"{kinds[0]} in {groups[0]}" if kinds else None
+    near = nearest(group, API_GROUPS, cutoff=_SLIP), nearest(kind, KINDS, cutoff=_SLIP)
+    return f"{near[1]} in {near[0]}" if all(near) else None
 
 
 def _gateway_api(document: Document, kind: str) -> Finding | None:

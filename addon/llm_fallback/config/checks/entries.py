@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from llm_fallback.addresses import is_address
 from llm_fallback.config.checks.configuration import Configuration
 from llm_fallback.config.checks.names import did_you_mean
 from llm_fallback.config.findings import Code, Finding, Severity
-from llm_fallback.resources.names import is_address
 from llm_fallback.resources.serviceentry import Resolution
 
 _MOST_COMPARED = 100
