@@ -100,6 +100,123 @@ def test_a_bad_key_is_never_shown(load_yaml: Load, key: str, problem: str) -> No
     ]
 
 
+KEY = "sk-YAMLs3cret8888"
+RANDOM = "s3cretRAND0Mabcdefghij99"
+
+
+def matching(condition: str) -> str:
+    return entry() + virtual_service(
+        "b.com", http=to("b.com").replace("route:", f"match: [{condition}], route:", 1)
+    )
+
+
+def acting(fields: str) -> str:
+    return entry() + virtual_service("b.com", http=to("b.com").replace("route:", f"{fields}, route:", 1))
+
+
+@pytest.mark.parametrize("key", [KEY, RANDOM])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            provider(configs="{defaultConfig: {openAIConfig: {apiKey:%s}}}"),
+            "openAIConfig.apiKey: unknown field (write a space after the colon)",
+            id="no-space",
+        ),
+        pytest.param(
+            provider(configs=openai(**{"%s": "x"})), "openAIConfig.[redacted]: unknown field", id="a-name"
+        ),
+        pytest.param(
+            provider(configs=openai(**{"password!%s": "x"})),
+            "openAIConfig.password: unknown field",
+            id="after-what-no-name-has",
+        ),
+        pytest.param(
+            provider(configs="{defaultConfig: {openAIConfig: {%s: 1, %s: 2}}}"),
+            "duplicate key '[redacted]'",
+            id="twice",
+        ),
+        pytest.param(
+            provider(path="'/v1?key=%s'"),
+            "'/v1?key=[redacted]': a path starts with /",
+            id="in-the-query-of-a-path",
+        ),
+        pytest.param(
+            provider("'https://b.test/v1?key=%s'"),
+            "'https://b.test/v1?key=[redacted]': not a host name",
+            id="in-the-query-of-a-host",
+        ),
+        pytest.param(provider("'user:%s@a.test'"), "'[redacted]@a.test': not a host name", id="userinfo"),
+        pytest.param(
+            provider("'https://user:%s@a.test'"),
+            "'https://[redacted]@a.test': not a host name",
+            id="userinfo-of-a-url",
+        ),
+        pytest.param(
+            acting("mirror: {host: 'user:%s@a.test'}"), "'[redacted]@a.test': not a host name", id="mirror"
+        ),
+        pytest.param(acting("rewrite: '/v1?key=%s'"), "must be a mapping, not text", id="rewrite"),
+        pytest.param(
+            matching("{uri: '/v1?key=%s'}"),
+            "match[0].uri: must be a mapping, not text (write {exact: ...} or {prefix: ...})",
+            id="uri",
+        ),
+        pytest.param(
+            acting("corsPolicy: {allowOrigins: ['https://u:%s@h']}"),
+            "allowOrigins[0]: must be a mapping, not text (write {exact: ...} or {prefix: ...})",
+            id="origin",
+        ),
+        pytest.param(
+            matching("{headers: {authorization: {regex: '(%s'}}}"),
+            "headers.authorization.regex: not a regex in RE2's syntax",
+            id="regex-of-a-header",
+        ),
+        pytest.param(
+            matching("{uri: {regex: '(%s'}}"), "uri.regex: '([redacted]': not a regex", id="regex-of-a-path"
+        ),
+        pytest.param(
+            matching("{headers: {'authorization:%s': {exact: a}}}"),
+            "headers.authorization: 'authorization': not the name of a header",
+            id="a-headers-name-and-more",
+        ),
+        pytest.param(provider().replace("LLMProvider", "%s"), "kind [redacted] is not supported", id="kind"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_never_shown(load_yaml: Load, text: str, said: str, key: str) -> None:
+    """It may have slipped into any value, and into any name."""
+    loaded = load_yaml(text.replace("%s", key))
+
+    shown = " ".join(lines(loaded))
+    assert "s3cret" not in shown
+    assert said in shown
+
+
+@pytest.mark.parametrize("field", ["authorization", "x-api-key", "cookie"])
+def test_what_a_credential_has_to_be_is_never_shown(load_yaml: Load, field: str) -> None:
+    """Even if it looks like nothing at all."""
+    loaded = load_yaml(matching(f"{{headers: {{{field}: {{regex: '(s3cret'}}}}}}"))
+
+    assert "s3cret" not in " ".join(lines(loaded))
+    assert field in " ".join(lines(loaded))
+
+
+def test_names_of_resources_are_as_they_are_written(load_yaml: Load) -> None:
+    """They are shown everywhere, and so no variable is replaced in them; nor in what tools keep there."""
+    metadata = (
+        "metadata: {name: '${SECRET}', namespace: '${SECRET}', annotations: {last-applied: '${NOWHERE}'}}"
+    )
+    text = provider().replace("metadata: {name: a}", metadata)
+    assert text != provider()
+
+    loaded = load_yaml(text, environment={"SECRET": "s3cret"})
+
+    problem = "a variable is not replaced in what names a resource (write the name itself) [invalid-variable]"
+    assert lines(loaded) == [
+        f"a.yaml:4: LLMProvider/${{SECRET}}: metadata.name: {problem}",
+        f"a.yaml:4: LLMProvider/${{SECRET}}: metadata.namespace: {problem}",
+    ]
+
+
 def test_numbers_from_the_environment(load_yaml: Load) -> None:
     """A number where a number is wanted."""
     loaded = load_yaml(

@@ -9,6 +9,7 @@ import yaml
 
 from llm_fallback.config import syntax
 from llm_fallback.config.findings import Code, Finding
+from llm_fallback.config.quoting import key_of_mapping, without_keys
 from llm_fallback.config.values import Composed, Layout, Problem, compose
 from llm_fallback.resources.base import Expanded
 
@@ -62,7 +63,7 @@ class Document:
 
 def dotted(path: Path) -> str:
     """`spec.http[0].route`, as findings write a path."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{key_of_mapping(part)}" for part in path)
     return text.removeprefix(".")
 
 
@@ -114,7 +115,13 @@ class _Expansion:
     findings: list[Finding] = field(default_factory=list)
 
     def value(self, value: Any, path: Path) -> Any:
-        """A value with all that is in it."""
+        """A value with all that is in it.
+
+        What is in metadata names resources, and is shown; annotations quote what other tools have read.
+        """
+        if path == ("metadata",):
+            self._refuse_names(value)
+            return value
         if isinstance(value, dict):
             return {key: self.value(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
@@ -125,6 +132,13 @@ class _Expansion:
             problem = "a template that has not been rendered"
             self._complain(path, problem, _RENDER, Code.UNRENDERED_TEMPLATE)
         return self._text(value, path) if "${" in value else value
+
+    def _refuse_names(self, metadata: Any) -> None:
+        for part in ("name", "namespace"):
+            name = metadata.get(part) if isinstance(metadata, dict) else None
+            if isinstance(name, str) and "${" in name:
+                problem = "a variable is not replaced in what names a resource"
+                self._complain(("metadata", part), problem, "write the name itself", Code.INVALID_VARIABLE)
 
     def _text(self, value: str, path: Path) -> str:
         known = len(self.findings)
@@ -190,7 +204,7 @@ def _name_of(value: dict[str, Any]) -> str:
 
 def _word(value: object) -> str:
     """A kind or name as findings show it: what is no text is none."""
-    return value if isinstance(value, str) and value else "?"
+    return without_keys(value) if isinstance(value, str) and value else "?"
 
 
 def _without_surrogates(text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from llm_fallback.config.documents import Document, Path, dotted
 from llm_fallback.config.findings import Code, Finding, Severity
+from llm_fallback.config.quoting import field_name, key_of_mapping, may_hold_secret, quotable, without_keys
 from llm_fallback.config.shape import elsewhere, fields_of, models_at
 from llm_fallback.resources import API_GROUPS, HARMLESS_KINDS, KINDS, Resource
 from llm_fallback.resources.base import Expanded, FieldError, MissingError, UnsupportedError
@@ -21,8 +22,7 @@ _KEY = "[key]"
 
 _QUOTED = re.compile(r"'([^']*)'")
 _GATEWAY_API = "gateway.networking.k8s.io"
-_SECRET_FIELDS = frozenset({"apiKey", "set", "add"})  # the last two are headers: any may hold a key
-_MAY_BE_SECRET = _SECRET_FIELDS | {"headers", "withoutHeaders", "queryParams"}
+_ANY_NAME = frozenset({"headers", "withoutHeaders", "queryParams"})  # of a header or parameter, secret or not
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
@@ -100,7 +100,7 @@ def kind_of(document: Document, workload: dict[str, str] | None = None) -> type[
         versions = " or ".join(known.API_VERSIONS)
         return document.finding(
             ("apiVersion",),
-            f"no {kind} in apiVersion {api_version!r}",
+            f"no {kind} in apiVersion {quotable(api_version)!r}",
             f"write {versions}",
             Code.UNKNOWN_VERSION,
         )
@@ -112,8 +112,10 @@ def kind_of(document: Document, workload: dict[str, str] | None = None) -> type[
     if _leaves_requests_alone(document) or _is_for_others(document.value.get("spec"), workload):
         return None
     if hint := _nearest(kind, KINDS):
-        return document.finding(("kind",), f"unknown kind {kind!r}", hint, Code.UNKNOWN_KIND)
-    return document.finding(("kind",), f"kind {kind} is not supported", "remove it", Code.UNSUPPORTED_KIND)
+        return document.finding(("kind",), f"unknown kind {quotable(kind)!r}", hint, Code.UNKNOWN_KIND)
+    return document.finding(
+        ("kind",), f"kind {quotable(kind)} is not supported", "remove it", Code.UNSUPPORTED_KIND
+    )
 
 
 def _misspelt_group(document: Document, group: str, kind: str) -> Finding | None:
@@ -121,7 +123,7 @@ def _misspelt_group(document: Document, group: str, kind: str) -> Finding | None
     meant = _meant(group[:_MAX_SHOWN_CHARACTERS], kind[:_MAX_SHOWN_CHARACTERS])
     if meant is None:
         return None
-    problem = f"unknown kind {kind!r} in the unknown group {group!r}"
+    problem = f"unknown kind {quotable(kind)!r} in the unknown group {quotable(group)!r}"
     return document.finding(("apiVersion",), problem, f"did you mean {meant}?", Code.UNKNOWN_KIND)
 
 
@@ -196,14 +198,20 @@ def _finding(kind: type[Resource], document: Document, details: ErrorDetails) ->
     if isinstance(error := details.get("ctx", {}).get("error"), FieldError):
         path = (*path, *error.path)
     problem, hint, code = _explain(kind, path, details)
-    return document.finding(path, problem, hint, code)
+    finding = document.finding(path, without_keys(problem), hint, code)
+    if details["type"] == "extra_forbidden":
+        return replace(finding, field=dotted((*path[:-1], field_name(str(path[-1])))))
+    return finding
 
 
 def _explain(kind: type[Resource], path: Path, details: ErrorDetails) -> tuple[str, str, Code]:
     """Problem, hint and code of one pydantic error."""
     context = details.get("ctx", {})
     given = details["input"]
-    shown = "" if _SECRET_FIELDS.intersection(map(str, path)) else _quoted(given)
+    is_name = details["loc"][-1:] == (_KEY,)
+    shown = _quoted(key_of_mapping(given) if is_name and isinstance(given, str) else given)
+    if may_hold_secret(path[:-1] if is_name else path):
+        shown = ""
     match details["type"]:
         case "extra_forbidden":
             # Alike for all items of a list, and for all that is longer than any field's name.
@@ -255,6 +263,8 @@ def _unknown_field(kind: type[Resource], path: Path) -> tuple[str, str, Code]:
     for model in models:
         if name in model.REMOVED:
             return "the mesh does not have this field any more", model.REMOVED[name], Code.UNKNOWN_FIELD
+    if ":" in name:
+        return "unknown field", "write a space after the colon", Code.UNKNOWN_FIELD
     fields = [field for model in models for field in fields_of(model)]
     return "unknown field", elsewhere(kind, path) or _nearest(name, fields), Code.UNKNOWN_FIELD
 
@@ -275,16 +285,18 @@ def _instead(kind: type[Resource], path: Path, wanted: str, given: object) -> st
         return "remove the '- ' before its first field"
     if wanted == "a mapping" and isinstance(given, (float, int, str)):
         short = [name for model in models_at(kind, path) for name in model.SHORT_FOR]
-        shown = "..." if _MAY_BE_SECRET.intersection(map(str, path)) else _plain(given)
+        is_secret = may_hold_secret(path) or not _ANY_NAME.isdisjoint(map(str, path))
+        shown = "..." if is_secret else _plain(given)
         return f"write {' or '.join(f'{{{name}: {shown}}}' for name in short)}" if short else ""
     return ""
 
 
 def _plain(given: str | float) -> str:
-    """The value as people write it into YAML, if it is short and not from a variable."""
+    """The value as people write it into YAML, if it is short, not from a variable and holds no credential."""
     is_huge = isinstance(given, int) and given.bit_length() > _MAX_SHOWN_BITS
     text = "..." if is_huge else repr(given)
     is_shown = len(text) <= _MAX_SHOWN_CHARACTERS // 2 and not isinstance(given, (bool, Expanded))
+    is_shown = is_shown and (not isinstance(given, str) or quotable(given) == given)
     return text if is_shown else "..."
 
 
@@ -302,7 +314,7 @@ def _but(given: object) -> str:
 def _brief(given: str | float) -> str:
     if isinstance(given, int) and given.bit_length() > _MAX_SHOWN_BITS:
         return "a huge number"  # which Python may refuse to write in decimal
-    return repr(given[:_MAX_SHOWN_CHARACTERS] if isinstance(given, str) else given)
+    return repr(quotable(given)[:_MAX_SHOWN_CHARACTERS] if isinstance(given, str) else given)
 
 
 def _text(given: object) -> str:

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import yaml
 
+from llm_fallback.config.quoting import key_of_mapping
+
 MAX_DEPTH = 64
 MAX_VALUES = 2_000_000
 """Values in one file, aliases counted each time: a few times ten thousand resources."""
@@ -303,7 +305,7 @@ class _Composer:
         if item.text == "<<" and item.is_plain:
             return _MERGE
         if item.text in frame.value:
-            problem = f"duplicate key {item.text!r}"
+            problem = f"duplicate key {key_of_mapping(item.text)!r}"
             self._problem(item.line, problem, "keep one of them", key=item.text, is_duplicate=True)
             return _DROPPED
         return item.text
