@@ -51,16 +51,32 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_tokyo")
 def test_what_a_person_has_set(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    """And the latest fallbacks; what a provider put into a text does not reach the terminal as it is."""
+    """And the latest fallbacks among all that a policy watched; no provider's words act on the terminal."""
     decisions = [
         {"text": "chat -> a.com:80 | 200", "status": 200, "instead_of": None},
+        *(
+            {
+                "text": f"chat -> a.com:80 {result}",
+                "status": 200,
+                "instead_of": None,
+                "result": result,
+                "rescue": {"policy": "chat", "reasons": reasons},
+            }
+            for result, reasons in [*[("answered", [])] * 9, ("rescued", ["a.com:80: 503"]), ("failed", [])]
+        ),
         {
             "at": 1_700_000_001.0,
             "text": "chat -> b.com:80 instead of a.com:80 \x1b[31m",
             "status": 200,
             "instead_of": "a.com:80",
         },
-        {"text": "chat -> c.com:80 after 503", "status": None, "instead_of": None, "rescue": {"reasons": []}},
+        {
+            "text": "chat -> c.com:80 after 503",
+            "status": None,
+            "instead_of": None,
+            "result": "given up",
+            "rescue": {"reasons": []},
+        },
     ]
     admin.answers["/api/state"] = (
         200,
@@ -84,12 +100,14 @@ def test_what_a_person_has_set(admin: Admin, capsys: pytest.CaptureFixture[str])
     assert lines[1] == (
         "the last edit of its configuration has errors and is not in force: a.yaml:3: is wrong"
     )
-    assert lines[-7:] == [
+    assert lines[-9:] == [
         "",
         "pinned   a.com to b.com:80",
         "fault 3  a.com:80: reset, 2 left",
         "",
         "LATEST FALLBACKS",
+        "200  chat -> a.com:80 rescued",
+        "200  chat -> a.com:80 failed",
         "07:13:21  200  chat -> b.com:80 instead of a.com:80 \\x1b[31m",
         "no answer  chat -> c.com:80 after 503",
     ]

@@ -49,11 +49,16 @@ def _lines(state: Mapping[str, Any], decisions: int, width: int | None, paint: _
         yield paint(_clipped(f"pinned   {pin['host']} to {pin['target']}", width), _YELLOW)
     for fault in state.get("faults", ()):
         yield paint(_clipped(f"fault {fault['id']:<2} {fault['place']}: {fault['text']}", width), _YELLOW)
-    told = [each for each in state.get("decisions", ()) if each.get("instead_of") or each.get("rescue")]
+    told = [each for each in state.get("decisions", ()) if _is_fallback(each)]
     if told and decisions:
         yield ""
         yield paint("LATEST FALLBACKS", _BOLD)
         yield from (_clipped(_decision(each), width) for each in told[:decisions])
+
+
+def _is_fallback(decision: Mapping[str, Any]) -> bool:
+    """Whether it went elsewhere, or a policy could not save it: every request under a policy names that."""
+    return bool(decision.get("instead_of") or (decision.get("rescue") and decision["result"] != "answered"))
 
 
 def _decision(decision: Mapping[str, Any]) -> str:
