@@ -107,8 +107,8 @@ class Rescued:
 class Received:
     """The request as it came, less all that is secret: `path` is redacted.
 
-    `at_s` is when it was complete, in seconds since 1970. `model` is the one that it asks for, where that had
-    to be read. `headers` are those of REPORTED_HEADERS that it has, by their lower-case names.
+    `at_s` is when it was complete, in seconds since 1970. `model` is the one that it asks for, as far as its
+    body can be read. `headers` are those of REPORTED_HEADERS that it has, by their lower-case names.
     """
 
     at_s: float

@@ -280,3 +280,31 @@ def test_429_is_no_failure() -> None:
     listed = play((listing,), (rule(to("a.com")),), 429, 429, requests=(POST,) * 2)
 
     assert (plain.world.health_changes, listed.world.health_changes) == ([], ["-a.com:80"])
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        pytest.param(b'{"input": "Hi", "model": "embed-3"}', "embed-3", id="embeddings"),
+        pytest.param(
+            b' \r\n{"messages": [{"model": "not me"}], "model": "gpt\\u001b"}', r"gpt\x1b", id="printable"
+        ),
+        pytest.param(b'{"messages": []}', None, id="unsaid"),
+        pytest.param(b'{"model": 4}', None, id="no-text"),
+        pytest.param(b'--b\r\n\r\n{"model": "whisper"}', None, id="no-object"),
+        pytest.param(b'{"model": "gpt", ' + b" " * 2 * 1024 * 1024 + b'"n": 1}', None, id="too-long"),
+        pytest.param(b"", None, id="empty"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/nowhere"])
+def test_the_model_that_is_asked_for(path: str, body: bytes, model: str | None) -> None:
+    """Is read where nobody replaces it, too, and where no rule matches."""
+    match = Match(uri=StringMatch(MatchType.PREFIX, "/v1"))
+
+    story = play(
+        (A,), (rule(to("a.com"), matches=(match,)),), 200, requests=(replace(POST, path=path, body=body),)
+    )
+
+    received = story.events[0].received
+    assert received
+    assert received.model == model

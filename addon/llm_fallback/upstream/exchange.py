@@ -17,6 +17,7 @@ from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
+from llm_fallback.json_members import set_members
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
@@ -33,6 +34,7 @@ from llm_fallback.upstream.shared import Shared, Watcher
 from llm_fallback.wording import printable
 
 _CLIENT_RETRIES = "x-stainless-retry-count"  # of the official SDKs
+_MAX_READ_BYTES = 2 * 1024 * 1024  # to learn the model: the answer's end waits for it
 
 
 class Observer(Watcher, Protocol):
@@ -304,7 +306,7 @@ class Exchange:
 
     def _received(self) -> Received:
         request = self._request
-        asked_model = self._dispatch.asked_model if self._dispatch else None
+        asked_model = (self._dispatch.asked_model if self._dispatch else None) or _model_in(request.body)
         return Received(
             self._began_at,
             request.scheme,
@@ -340,3 +342,12 @@ class Exchange:
             self._is_too_large(policy),
             int(retried) if retried.isascii() and retried.isdecimal() and len(retried) < 4 else 0,
         )
+
+
+def _model_in(body: bytes) -> str | None:
+    """The model that a JSON object asks for; None where that is not told, or would take long to find out."""
+    if len(body) > _MAX_READ_BYTES or body[:64].lstrip()[:1] != b"{":
+        return None
+    read = set_members(body, always={"model": None})
+    model = read.before.get("model") if read else None
+    return model if isinstance(model, str) else None
