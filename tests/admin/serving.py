@@ -75,7 +75,7 @@ class Done:
     def clear(self, what: str = "all") -> str:
         return self._do("clear", what)
 
-    def reload(self) -> str:
+    async def reload(self) -> str:
         return self._do("reload")
 
 

@@ -27,13 +27,13 @@ SECRETS = (KEY, BEARER, QUERY_KEY)
 PATHS = ("/api/state", "/config_dump", "/configuration", "/clusters?format=json", "/stats", "/help")
 
 
-def act(found: Runtime, name: str, **body: Any) -> str:
+def act(found: Runtime, name: str, *, status: int = 200, **body: Any) -> str:
     """What the proxy says of an action."""
     headers = {"Authorization": f"Bearer {found.token}"}
     with httpx.Client(base_url=found.url, trust_env=False, timeout=TIMEOUT_S) as client:
         answer = client.post(f"/api/actions/{name}", json=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    message: str = answer.json()["message"]
+    assert answer.status_code == status, answer.text
+    message: str = answer.json()["message" if status == 200 else "error"]
     return message
 
 
@@ -93,6 +93,9 @@ def test_found_told_and_gone(
                 *("reload", "ejected", "action", "fallback", "returned", "action")
             ]
             assert first_event(found)["decisions"] == now["decisions"]
+            assert act(found, "reload") == "managing primary.test, fallback.test"
+            config.write_text("kind: LLMProvidr\n", encoding="utf-8")
+            assert "LLMProvidr" in act(found, "reload", status=400)
             with httpx.Client(base_url=found.url, trust_env=False, timeout=TIMEOUT_S) as admin:
                 places = {path: admin.get(path).content for path in PATHS}
             assert leaks(places, SECRETS) == []

@@ -1,6 +1,7 @@
 """What a reload replaces, and what is known of it afterwards."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class Stage:
 
     def spoil(self) -> None:
         self.sources.paths[0].write_text(BAD, encoding="utf-8")
+
+    def unmanage(self) -> None:
+        documents = self.write("first.test").read_text(encoding="utf-8").split("---\n")
+        rules = [document for document in documents if "kind: DestinationRule" in document]
+        self.sources.paths[0].write_text("---\n".join(rules), encoding="utf-8")
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(DEADLINE_S):
@@ -159,6 +165,37 @@ def test_a_demand_while_nothing_has_changed(stage: Stage) -> None:
     stage.play(scene)
 
 
+def test_what_came_of_it(stage: Stage) -> None:
+    """Whoever asks for a reload and waits learns what keeps the files from being in force."""
+
+    async def scene(stage: Stage) -> None:
+        load = stage.reloader.load
+        stage.reloader.switch_to(stage.sources)
+        assert await load() is None
+        stage.spoil()
+        given_up = asyncio.create_task(load())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        one, other = await asyncio.gather(load(), load())
+        assert one == other
+        assert one
+        assert re.match(r"\S*mesh\.yaml:2: .*did you mean LLMProvider", one)
+        stage.sources.paths[0].write_text(f"{BAD}---\n{BAD}---\n{BAD}", encoding="utf-8")
+        several = await load()
+        assert several
+        assert several.endswith("(and 2 more errors)")
+        stage.unmanage()
+        assert await load() == (
+            "the configuration manages no host any more and is not replaced: the one before stays in force"
+        )
+        stage.defect = LookupError("sk-secret")
+        stage.write("first.test")
+        assert await load() == "the configuration is not replaced: LookupError while loading it"
+
+    stage.play(scene)
+    assert len(stage.adopted) == 2
+
+
 def test_an_option_that_is_set_while_files_are_read(stage: Stage) -> None:
     """It is newer: what was being read is dropped."""
 
@@ -236,9 +273,7 @@ def test_a_configuration_that_manages_nothing_any_more_replaces_nothing(
 
     async def scene(stage: Stage) -> None:
         stage.reloader.switch_to(stage.sources)
-        documents = stage.sources.paths[0].read_text(encoding="utf-8").split("---\n")
-        rules = [document for document in documents if "kind: DestinationRule" in document]
-        stage.sources.paths[0].write_text("---\n".join(rules), encoding="utf-8")
+        stage.unmanage()
         stage.reloader.demand()
         await stage.until(lambda: not stage.configuration.is_current)
 

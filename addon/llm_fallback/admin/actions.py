@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ class _BadRequestError(ValueError):
 class _Action:
     """How it is done, the fields that it needs, and those that may be left out."""
 
-    do: Callable[[Actions, Mapping[str, Any]], str]
+    do: Callable[[Actions, Mapping[str, Any]], str | Awaitable[str]]
     needs: Mapping[str, str] = field(default_factory=dict)
     takes: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,7 +57,8 @@ async def act(shown: Shown, request: web.Request) -> web.Response:
         return as_json({"error": f"no such action; there are {there}"}, status=404)
     try:
         given = _fields(await request.read(), action)
-        return as_json({"message": action.do(shown.actions, given)})
+        done = action.do(shown.actions, given)
+        return as_json({"message": done if isinstance(done, str) else await done})
     except web.HTTPRequestEntityTooLarge:
         return as_json({"error": f"the body is larger than {MAX_BODY_BYTES} bytes"}, status=413)
     except ValueError as error:

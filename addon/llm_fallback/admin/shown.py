@@ -30,7 +30,7 @@ class Actions(Protocol):
     def clear(self, what: str = "all") -> str:
         """Undo what was done by hand."""
 
-    def reload(self) -> str:
+    async def reload(self) -> str:
         """Load the configuration again."""
 
 

@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from llm_fallback.runtime import NoRuntimeError, Runtime, find
 
 _TIMEOUT_S = 10.0
+_ACTION_TIMEOUT_S = 60.0  # a reload is waited for, and a big configuration takes a while
 _DIRECTLY = build_opener(ProxyHandler({}))
 
 
@@ -38,12 +39,13 @@ def the_proxy(admin: str | None) -> Runtime:
 def ask(proxy: Runtime, path: str, action: Mapping[str, Any] | None = None) -> Any:
     """The JSON that a path of the API answers, or that an action does; raises ApiError."""
     request = Request(f"{proxy.url}{path}")  # noqa: S310 - always http, to this machine
+    timeout_s = _TIMEOUT_S if action is None else _ACTION_TIMEOUT_S
     if action is not None:
         request.data = json.dumps(action).encode()
         request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", f"Bearer {proxy.token}")
     try:
-        with _DIRECTLY.open(request, timeout=_TIMEOUT_S) as answer:
+        with _DIRECTLY.open(request, timeout=timeout_s) as answer:
             return json.load(answer)
     except HTTPError as error:
         raise ApiError(_said(error) or f"the proxy at {proxy.admin} answers {error.code} to {path}") from None

@@ -40,12 +40,11 @@ from llm_fallback.mitm.admin_page import AdminPage, PageActions
 from llm_fallback.mitm.attempt_flows import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.commands import Commands
-from llm_fallback.mitm.reload import BadConfigurationError, Reloader
+from llm_fallback.mitm.reload import BadConfigurationError, Reloader, managing
 from llm_fallback.mitm.retention import Retention
 from llm_fallback.telemetry import BadTelemetryError, Reporters
 from llm_fallback.upstream.defects import report, tell
 from llm_fallback.upstream.engine import Engine
-from llm_fallback.wording import some_of
 
 logger = logging.getLogger("llm-fallback")
 
@@ -62,7 +61,7 @@ class LLMFallback:
         rng = random.Random()  # noqa: S311 - it balances load, it protects nothing
         self._engine = Engine(clock=time.monotonic, wall_clock=time.time, rng=rng, on_event=self._tell)
         self._reloader = Reloader(adopt=self._adopt, refused=self._refused, wall_clock=time.time)
-        self._actions = PageActions(self._engine, lambda: self._snapshot, self._reloader.demand)
+        self._actions = PageActions(self._engine, lambda: self._snapshot, self._reloader)
         self._metrics = Metrics()
         self._history = History()
         self._reporters = Reporters(time.time)
@@ -249,7 +248,7 @@ class LLMFallback:
         self._metrics.adopt(targets)
         self._history.adopt(map(str, targets))
         self._snapshot = snapshot
-        told = f"managing {some_of(snapshot.host_patterns)}"
+        told = managing(snapshot)
         self._history.note(Kind.RELOAD, told, self._engine.wall_clock())
         logger.info(told)
 

@@ -13,8 +13,9 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from llm_fallback import runtime
 from llm_fallback.admin import Address, Listener, Shown, application, state
 from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.mitm.reload import Reloader, managing
 from llm_fallback.runtime import Runtime
-from llm_fallback.upstream.actions import Actions
+from llm_fallback.upstream.actions import Actions, BadActionError
 from llm_fallback.upstream.engine import Engine
 
 logger = logging.getLogger("llm-fallback")
@@ -23,16 +24,15 @@ logger = logging.getLogger("llm-fallback")
 class PageActions(Actions):
     """The actions, and `reload`, which is the addon's."""
 
-    def __init__(
-        self, engine: Engine, snapshot: Callable[[], Snapshot], demand_reload: Callable[[], None]
-    ) -> None:
+    def __init__(self, engine: Engine, snapshot: Callable[[], Snapshot], reloader: Reloader) -> None:
         super().__init__(engine, snapshot)
-        self._demand_reload = demand_reload
+        self._reloader = reloader
 
-    def reload(self) -> str:
-        """Have the configuration loaded again soon."""
-        self._demand_reload()
-        return "loading the configuration again; the log and /configuration say what comes of it"
+    async def reload(self) -> str:
+        """Load the configuration again. Raises BadActionError if it has errors and changes nothing."""
+        if problem := await self._reloader.load():
+            raise BadActionError(problem)
+        return managing(self._snapshot())
 
 
 class AdminPage:

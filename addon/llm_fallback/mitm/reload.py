@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from llm_fallback.config import Finding, Loaded, Severity, Snapshot, load, watch
 from llm_fallback.config.in_force import Configuration, Sources
+from llm_fallback.wording import some_of
 
 logger = logging.getLogger("llm-fallback")
 
@@ -49,6 +50,7 @@ class Reloader:
         self._is_managing = False
         self._is_wanted = asyncio.Event()
         self._is_demanded = False
+        self._waiting: list[asyncio.Future[str | None]] = []
         self._is_watching = True
         self._server: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -76,6 +78,13 @@ class Reloader:
         """Load soon, even if no file has changed."""
         self._is_demanded = True
         self._is_wanted.set()
+
+    async def load(self) -> str | None:
+        """Load even if no file has changed; what keeps the files from being in force, in a sentence."""
+        loaded: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(loaded)
+        self.demand()
+        return await loaded
 
     def notice(self) -> None:
         """Load soon if a file has changed."""
@@ -107,20 +116,29 @@ class Reloader:
             self._is_wanted.clear()
             known = None if self._is_demanded else self._digest
             self._is_demanded = False
-            await self._reload(known)
+            waiting, self._waiting = self._waiting, []
+            problem = await self._reload(known)
+            for each in waiting:
+                if not each.done():  # nobody waits any more
+                    each.set_result(problem)
 
-    async def _reload(self, known: bytes | None) -> None:
+    async def _reload(self, known: bytes | None) -> str | None:
+        """What is wrong with what is there now, if it is not what is known."""
         before = self.configuration
         try:
             reading = await asyncio.to_thread(_read, before.sources, known)
             if reading and self.configuration is before:  # or an option was set meanwhile: that is newer
-                self._take(before.sources, reading)
+                return self._take(before.sources, reading)
         except Exception as error:  # noqa: BLE001 - the next edit must still be loaded
             # Without its message, which might quote a file.
             self.configuration = replace(self.configuration, is_current=False)
-            logger.error("the configuration is not replaced: %s while loading it", type(error).__name__)  # noqa: TRY400
+            told = f"the configuration is not replaced: {type(error).__name__} while loading it"
+            logger.error(told)  # noqa: TRY400
+            return told
+        return None
 
-    def _take(self, sources: Sources, reading: _Reading) -> None:
+    def _take(self, sources: Sources, reading: _Reading) -> str | None:
+        """Adopt what was read, or say what is wrong with it."""
         loaded = reading.loaded
         self._digest = reading.digest
         for severity in Severity:
@@ -141,10 +159,16 @@ class Reloader:
             logger.error(told)
             self._refused(told)
             self.configuration = replace(self.configuration, findings=loaded.findings, is_current=False)
-            return
+            return _first(_lines(loaded.findings, Severity.ERROR)) or told
         self._adopt(loaded.snapshot)
         self._is_managing = not loaded.snapshot.is_empty
         self.configuration = Configuration(sources, self._wall_clock(), loaded.findings, is_current=True)
+        return None
+
+
+def managing(snapshot: Snapshot) -> str:
+    """What a configuration is for, in a few words."""
+    return f"managing {some_of(snapshot.host_patterns) or 'no host'}"
 
 
 def _read(sources: Sources, known: bytes | None) -> _Reading | None:
@@ -161,3 +185,10 @@ def _load(sources: Sources, digest: bytes) -> _Reading:
 
 def _lines(findings: tuple[Finding, ...], severity: Severity) -> list[str]:
     return list(dict.fromkeys(str(finding) for finding in findings if finding.severity is severity))
+
+
+def _first(errors: list[str]) -> str | None:
+    if not errors:
+        return None
+    more = len(errors) - 1
+    return errors[0] if not more else f"{errors[0]} (and {more} more error{'s' if more > 1 else ''})"
