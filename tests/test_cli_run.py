@@ -236,6 +236,26 @@ def test_a_bad_configuration(setting: Setting, tmp_path: Path, command: list[str
 
 
 @pytest.mark.parametrize(
+    "command", [pytest.param([], id="alone"), pytest.param(["--", "echo"], id="command")]
+)
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("llm_acess_log=log", "llm_acess_log: there is no such option (did you mean llm_access_log?)"),
+        ("flow_detial=2", "flow_detial: there is no such option (did you mean flow_detail?)"),
+    ],
+)
+def test_a_mistyped_option(stage: Stage, tmp_path: Path, command: list[str], option: str, said: str) -> None:
+    """Is what is said, whoever's option was meant, and nothing runs."""
+    options = [*stage.options, "--listen", "127.0.0.1:0", "--set", option]
+
+    done = run(stage.setting, tmp_path, "run", *options, *command)
+
+    assert done.returncode == 1
+    assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         pytest.param(["--console", "--", "cat"], "--console needs the terminal", id="two-for-a-terminal"),

@@ -164,6 +164,14 @@ def test_an_option_that_cannot_be(
     assert_refused(setting, config, expected, *options)
 
 
+def test_an_option_that_is_not_there(setting: Setting, tmp_path: Path) -> None:
+    """One that would be ours is named, with the one that was meant; others may be those of other scripts."""
+    config = write_mesh(tmp_path, Host(name="provider.test"))
+    with Proxy(setting, config, "--set", "llm_acess_log=log", "--set", "theirs=1") as proxy:
+        proxy.wait_for_line(r"llm_acess_log: there is no such option \(did you mean llm_access_log\?\)")
+        assert "theirs" not in proxy.log
+
+
 def test_a_start_with_errors_serves_nobody(background: Background, setting: Setting, tmp_path: Path) -> None:
     """mitmproxy listens before it ends: whoever connects in between gets no answer."""
     server = Provider(respond())

@@ -1,12 +1,11 @@
 """A front end of mitmproxy as a child: until it is ready, while it runs, and to its end."""
 
 import json
-import os
 import re
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +40,11 @@ class ChildProxy:
     `log`, which may be the terminal.
     """
 
-    def __init__(self, command: Sequence[str], log: IO[bytes] | IO[str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: IO[bytes] | IO[str]
+    ) -> None:
         self._command = command
+        self._environment = environment
         self._log = log
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
@@ -56,7 +58,7 @@ class ChildProxy:
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 env={
-                    **os.environ,
+                    **self._environment,
                     DESCRIPTOR_VARIABLE: str(theirs.fileno()),
                     "PYTHONUNBUFFERED": "1",
                     "PYTHONUTF8": "1",

@@ -13,6 +13,8 @@ ADDON = _MITM / "addon.py"
 COMPANION = _MITM / "companion.py"
 """The script that ties a front end to the one who has started it."""
 
+SAID_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"  # mitm/options.py knows it
+
 MITMDUMP, MITMWEB, MITMPROXY = "mitmdump", "mitmweb", "mitmproxy"
 
 AUTHORITY_FILE = "mitmproxy-ca-cert.pem"
@@ -53,6 +55,12 @@ def arguments(
         f"--listen-port={port}",
         *(f"--set={option}" for option in (*ours, *said)),
     ]
+
+
+def environment(said: Sequence[str]) -> dict[str, str]:
+    """What a front end is to know of how it was started: ours, and which options have to be there."""
+    names = ",".join(option.partition("=")[0] for option in said)
+    return {**os.environ, SAID_VARIABLE: names}
 
 
 def authority(folder: Path) -> Path:

@@ -120,7 +120,7 @@ def _exec(options: argparse.Namespace, refuse: Callable[[str], NoReturn]) -> NoR
     command = [*frontend.program(options.front_end), *arguments]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(command[0], command)  # noqa: S606 - our interpreter
+    os.execve(command[0], command, frontend.environment(options.said))  # noqa: S606 - our interpreter
 
 
 def _run_command(options: argparse.Namespace, relay: Relay, refuse: Callable[[str], NoReturn]) -> int:
@@ -129,7 +129,8 @@ def _run_command(options: argparse.Namespace, relay: Relay, refuse: Callable[[st
         log = Path(folder, "log")
         with log.open("wb") as file:
             out = sys.stderr if options.verbose else file
-            with ChildProxy([*frontend.program(options.front_end), *arguments], out) as proxy:
+            command = [*frontend.program(options.front_end), *arguments]
+            with ChildProxy(command, frontend.environment(options.said), out) as proxy:
                 status = _run_behind(proxy, options.command, relay, Path(folder))
         if not options.verbose and not options.quiet:
             with log.open(encoding="utf-8", errors="replace") as lines:

@@ -117,6 +117,9 @@ class LLMFallback:
     def running(self) -> None:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
+        said = os.environ.get(options.SAID_VARIABLE, "")
+        for told, is_fatal in options.unknown(ctx.options.deferred, ctx.options.keys(), said):
+            logger.log(logging.ERROR if is_fatal else logging.WARNING, told)
         self._reloader.start()
         self._page.start()
         gc.collect()

@@ -1,9 +1,15 @@
 """The addon's options: their names, defaults and help, and what their texts mean."""
 
+from collections.abc import Collection, Iterable, Iterator
+
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
 from llm_fallback.admin import Address, BadAddressError, address_of
+from llm_fallback.overrides.errors import near
+
+SAID_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"
+"""The names, with commas between, of the options that `llm-fallback run` was given: each has to be there."""
 
 _OPTIONS = (
     (
@@ -83,6 +89,17 @@ def declare(loader: Loader) -> None:
     for name, default, about in _OPTIONS:
         # As strings: mitmproxy drops an addon whose option of another type is given a wrong value.
         loader.add_option(name, str, default, about)
+
+
+def unknown(names: Iterable[str], known: Collection[str], said: str) -> Iterator[tuple[str, bool]]:
+    """A sentence for each name that no option has and is meant for us, and whether it ends the start.
+
+    mitmproxy keeps a value for a script that is still to declare its option, and does not say if none does.
+    """
+    by_run = said.split(",")
+    for name in names:
+        if name in by_run or name.startswith("llm"):
+            yield f"{name}: there is no such option{near(name, known)}", name in by_run
 
 
 def address(text: str) -> Address | None:
