@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from llm_fallback.config.routes import VirtualHost
-from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.config.destination import Destination
+from llm_fallback.config.routes import Action, Redirect, Route, RouteDestination, VirtualHost
+from llm_fallback.config.snapshot import Service, Snapshot
 from llm_fallback.history import STEPS, Kind
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides import Overrides, Place, fault_of
 from llm_fallback.status import EndpointStatus, TargetStatus
-from tests.admin.serving import E1, E2, NOW, OUT, TOKEN, A, ask, example
+from tests.admin.serving import E1, E2, LOGICAL, NOW, OUT, TOKEN, A, ask, example
 
 SNAPSHOT = Snapshot(
     virtual_hosts={"chat.example.com": VirtualHost("chat", ())},
@@ -63,6 +64,7 @@ def test_a_target() -> None:
         "sni": "sni.a.com",
         "model": "qwen",
         "has_outlier_detection": True,
+        "fallback": None,
         "in_rotation": False,
         "requests": 1,
         "failures": 1,
@@ -86,6 +88,25 @@ def test_a_target() -> None:
         None,
         True,
     )
+
+
+def test_the_fallback_of_a_target() -> None:
+    """As the first rule has it that has one; a rule may lead nowhere, or redirect."""
+    to_a, to_b = Destination("a.com", 80), Destination("b.com", 80, "v1")
+    actions: list[Action] = [
+        Redirect(),
+        (RouteDestination(Destination("nowhere")),),
+        (RouteDestination(to_a, fallback=Destination("nowhere")), RouteDestination(to_b)),
+        (RouteDestination(to_a, fallback=to_b),),
+        (RouteDestination(to_a, fallback=to_a),),
+    ]
+    routes = tuple(Route("r", "vs.yaml:1", action) for action in actions)
+    services = {each.host: Service(each.host, {(80, each.subset): each}) for each in (A, LOGICAL)}
+    snapshot = Snapshot(services, wildcards={".com": VirtualHost("com", routes)})
+
+    first, second = ask("/api/state", shown=example(snapshot=lambda: snapshot)).json["targets"]
+
+    assert (first["fallback"], second["fallback"]) == ("b.com:80/v1", None)
 
 
 @pytest.mark.parametrize(

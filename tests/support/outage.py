@@ -38,6 +38,7 @@ def target(name: str, *endpoints: Data, **changed: Any) -> Data:
         "sni": host,
         "model": None,
         "has_outlier_detection": True,
+        "fallback": None,
         "in_rotation": any(each["state"] == "in rotation" for each in endpoints),
         "requests": 0,
         "failures": 0,

@@ -1,17 +1,21 @@
 """All that the web page and `llm-fallback status` show, as plain data; docs/admin.md describes it. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from math import isinf
 from typing import Any
 
 from llm_fallback import story
 from llm_fallback.admin.shown import Shown
 from llm_fallback.config.in_force import Configuration
-from llm_fallback.config.snapshot import name_of
+from llm_fallback.config.snapshot import Snapshot, name_of
 from llm_fallback.health import ASKED
 from llm_fallback.history import STEP_S, Decision, Entry, History, Series
+from llm_fallback.routing import find_target
 from llm_fallback.status import EndpointStatus, TargetStatus, cluster_name
+
+_HTTP = 80  # where clients call a host that has several ports
 
 
 def state(shown: Shown) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def state(shown: Shown) -> dict[str, Any]:
         "proxy": list(shown.proxy()),
         "configuration": configuration(shown.configuration()),
         "hosts": list(shown.snapshot().host_patterns),
-        "targets": _targets(shown.status(), shown.history, shown.clock()),
+        "targets": _targets(shown),
         "pins": [{"host": host, "target": name_of(key)} for host, key in overrides.pins.items()],
         "faults": [{"id": each.id, "place": str(each.place), "text": str(each)} for each in overrides.faults],
         "series": _series(shown.history, now),
@@ -67,8 +71,26 @@ def entry(told: Entry) -> dict[str, Any]:
     return told._asdict()
 
 
-def _targets(statuses: Iterable[TargetStatus], history: History, now: float) -> list[dict[str, Any]]:
-    return [_target(status, history, now) for status in statuses]
+def _targets(shown: Shown) -> list[dict[str, Any]]:
+    fallbacks, now = _fallbacks(shown.snapshot()), shown.clock()
+    return [
+        _target(status, shown.history, now) | {"fallback": fallbacks.get(str(status.target))}
+        for status in shown.status()
+    ]
+
+
+@lru_cache(maxsize=1)  # a state is made again and again, a snapshot now and then
+def _fallbacks(snapshot: Snapshot) -> Mapping[str, str]:
+    """Who stands in for a target, by the first rule that says so."""
+    found: dict[str, str] = {}
+    for host in (*snapshot.virtual_hosts.values(), *snapshot.wildcards.values()):
+        for route in host.routes:
+            for each in route.action if isinstance(route.action, tuple) else ():
+                target = find_target(snapshot, each.destination, _HTTP)
+                fallback = find_target(snapshot, each.fallback, _HTTP) if each.fallback else None
+                if target and fallback:
+                    found.setdefault(str(target), str(fallback))
+    return found
 
 
 def _target(status: TargetStatus, history: History, now: float) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.support.admin_listener import Listener
-from tests.support.admin_page import CARD, body, button
+from tests.support.admin_page import CARD, body, button, shown
 from tests.support.chromium import Page
-from tests.support.outage import LOCAL, PRIMARY, SPARE, Data
+from tests.support.outage import LOCAL, PRIMARY, SPARE, Data, outage
 
 BY_HAND = f"{LOCAL}@10.0.3.13:8000"
 
@@ -31,6 +31,40 @@ def test_pin_offers_the_target_that_answers_now(page: Page, listener: Listener) 
     page.click(button(page, "Pin", PRIMARY))
     page.click("#pin .primary")
     assert body(listener, page) == ("pin", {"host": "asm-llm-provider-test.com", "target": SPARE})
+
+
+def test_pin_prefers_the_fallback_of_the_rule(page: Page, listener: Listener) -> None:
+    """Enter pins from a list, too; in one that is open it would choose."""
+    state = outage()
+    state["targets"][0]["fallback"] = LOCAL
+    shown(page, listener, state)
+    page.click(button(page, "Pin", PRIMARY))
+    assert page.evaluate("document.activeElement.name") == "target"
+    page.press("Enter")
+    assert body(listener, page) == ("pin", {"host": "asm-llm-provider-test.com", "target": LOCAL})
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "field"),
+    [("Eject", PRIMARY, "for_s"), ("Eject", LOCAL, "place"), ("Fault", PRIMARY, "kind")],
+)
+def test_a_dialog_begins_with_its_first_question(page: Page, name: str, target: str, field: str) -> None:
+    page.click(button(page, name, target))
+    assert page.evaluate("document.activeElement.name") == field
+
+
+@pytest.mark.parametrize("line", ["retry-after 5", ": 5"])
+def test_a_header_that_is_none_is_not_sent(page: Page, listener: Listener, line: str) -> None:
+    page.click(button(page, "Fault", PRIMARY))
+    page.fill("#fault [name=headers]", f"x-a: b\n{line}")
+    page.click("#fault .primary")
+    page.wait_for("document.querySelector('#fault .problem').checkVisibility()")
+    assert page.text("#fault .problem") == f"“{line}” is no header; write NAME: VALUE"
+    page.fill("#fault [name=headers]", "x-a: b")
+    page.click("#fault .primary")
+    name, asked = body(listener, page)
+    assert (name, asked["fault"]["headers"]) == ("fault", {"x-a": "b"})
+    assert len(listener.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,15 @@ def test_nothing_is_wider_than_the_window(page: Page, listener: Listener, width:
     assert page.evaluate("document.querySelector('#fault').getBoundingClientRect().right") <= width
 
 
+def test_a_long_notice_leaves_its_button_whole(page: Page, listener: Listener) -> None:
+    page.look(width=390)
+    listener.refusal = f"{'word ' * 30}{'long' * 30}"
+    page.click("#reload")
+    page.wait_for("!document.querySelector('#notice-dismiss').hidden")
+    height = "document.querySelector('%s').getBoundingClientRect().height"
+    assert page.evaluate(height % "#notice-dismiss") == page.evaluate(height % "#reload")
+
+
 def test_the_keyboard_is_enough(page: Page, listener: Listener) -> None:
     reached = []
     for _ in range(60):
@@ -73,15 +82,16 @@ def test_the_keyboard_is_enough(page: Page, listener: Listener) -> None:
         assert outline == "solid", f"the focus on {reached[-1]} cannot be seen"
         if reached[-1] == f"Eject… {PRIMARY}":
             break
-    assert reached[0].startswith("Skip to")
+    assert [each.split("#")[0] for each in reached[:2]] == [
+        "Skip to the targets",
+        "Skip to the recent decisions",
+    ]
     assert any(each.endswith("reload") for each in reached)
     page.press("Enter")
     page.wait_for("document.querySelector('#eject').open")
-    assert page.evaluate("document.activeElement.name") == "place"
-    page.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "for_s", "there is but one place to choose"
     page.type("5")
-    page.press("Tab")
-    page.press("Space")
+    page.press("Enter")
     assert body(listener, page) == ("eject", {"place": PRIMARY, "for_s": 5})
     assert page.evaluate("document.activeElement.textContent") == f"Eject… {PRIMARY}", "the focus comes back"
     page.press("Enter")
@@ -141,6 +151,25 @@ def test_fields_of_dialogs_have_names(page: Page) -> None:
     controls = page.controls()
     assert [each for each in controls if each[0] != "RootWebArea" and not each[1].strip()] == []
     assert ("spinbutton", "Of all attempts, %") in controls
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_port_is_broken(page: Page, listener: Listener, width: int) -> None:
+    """However long the host before it is."""
+    page.look(width=width)
+    state = outage()
+    names = [f"{'long' * length}.example.com:8080" for length in range(1, 40, 3)]
+    state["targets"] += [target(name, endpoint("10.0.0.1:443")) for name in names]
+    state["decisions"] = [
+        decision(number, host=name, target=name, instead_of=name) for number, name in enumerate(names)
+    ]
+    shown(page, listener, state)
+    ports = page.evaluate(
+        "[...document.querySelectorAll('.whole')]"
+        ".map(port => [port.textContent, port.getClientRects().length])"
+    )
+    assert len([text for text, _ in ports if text == ":8080"]) > 3 * len(names)
+    assert {lines for _, lines in ports} <= {0, 1}
 
 
 def test_what_the_proxy_says_is_text_and_nothing_else(page: Page, listener: Listener) -> None:

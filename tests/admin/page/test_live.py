@@ -6,6 +6,8 @@ from tests.support.background import Background
 from tests.support.chromium import Page
 from tests.support.outage import NOW, PRIMARY, decision, empty, endpoint, outage
 
+OPACITY = "Number(getComputedStyle(document.querySelector('main')).opacity)"
+
 
 def test_what_happens_appears_as_it_happens(page: Page, listener: Listener, background: Background) -> None:
     page.evaluate("document.querySelector('h3').kept = true")
@@ -50,6 +52,9 @@ def test_paused_it_stays_as_it_is_until_it_goes_on(
 def test_it_comes_back_when_the_proxy_does(page: Page, listener: Listener, background: Background) -> None:
     background.run(listener.stop())
     page.wait_for("document.querySelector('#connection').dataset.state === 'reconnecting'")
+    assert page.text("h1") == "No answer from the proxy; as of 09:22:00"
+    assert page.evaluate("document.title") == "no answer · llm-fallback"
+    assert page.evaluate(OPACITY) < 1
     page.click("#reload")
     page.wait_for("document.querySelector('#notice-text').textContent.includes('cannot be reached')")
     state = empty() | {"started_at": NOW + 60}
@@ -58,6 +63,9 @@ def test_it_comes_back_when_the_proxy_does(page: Page, listener: Listener, backg
     background.run(listener.start())
     page.wait_for(LIVE)
     page.wait_for("document.querySelectorAll('tbody').length === 1")
+    assert page.text("h1") == "All 2 targets are in rotation"
+    assert page.evaluate("document.title") == "llm-fallback"
+    assert page.evaluate(OPACITY) == 1
     assert "after-the-restart.example.com" in rows(page)[0]
     assert page.text("#timeline-none").startswith("Nothing has happened yet")
     tell(background, listener, "decision", decision(1, id="more", at=NOW + 70))

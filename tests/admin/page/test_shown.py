@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.support.admin_listener import Listener
-from tests.support.admin_page import CARD, rows, shown, text_of
+from tests.support.admin_page import CARD, rows, shown, tell, text_of
+from tests.support.background import Background
 from tests.support.chromium import Page
 from tests.support.outage import LOCAL, NOW, PRIMARY, SPARE, empty, endpoint, outage, target
 
@@ -59,6 +60,57 @@ def test_a_rate_says_of_when_it_is(
     figure = f"{CARD % SPARE} figure"
     assert text_of(page, f"{figure} figcaption") == f"Requests, last minute {figures}"
     assert page.evaluate(f"document.querySelector('{figure}').className") == alarm
+
+
+def test_who_is_out_is_named_first(page: Page, listener: Listener) -> None:
+    """With links to the cards, which are in the order of what there is to do about them."""
+    state = outage()
+    names = [f"host-{i}.example.com:80" for i in range(20)]
+    out = {names[i] for i in (5, 9, 13, 17)}
+    gone = {"state": "ejected", "returns_in_s": 9.0}
+    state["targets"] = [
+        *state["targets"][1:],
+        *(target(name, endpoint("10.1.0.1:443", **(gone if name in out else {}))) for name in names),
+    ]
+    shown(page, listener, state)
+    assert page.text("h1") == "4 of 22 targets are out of rotation"
+    assert text_of(page, "#out") == f"{names[5]} {names[9]} {names[13]} and 1 more"
+    cards = page.evaluate("[...document.querySelectorAll('#cards h3')].map(card => card.textContent)")
+    assert cards == [names[5], names[9], names[13], names[17], LOCAL]
+
+    page.fill("#find-target", "host-17")
+    page.click("#out li:nth-child(2) a")
+    assert page.evaluate("document.activeElement.textContent") == names[9]
+    assert page.evaluate("document.querySelector('#find-target').value") == ""
+
+
+def test_the_one_that_is_out_is_a_link(page: Page) -> None:
+    assert page.evaluate("document.querySelector('#out').hidden")
+    page.click("h1 a")
+    assert page.evaluate("document.activeElement.textContent") == PRIMARY
+
+
+def test_cards_stay_under_the_pointer(page: Page, listener: Listener, background: Background) -> None:
+    """Another one that goes out does not move away what somebody is about to click on."""
+    order = "[...document.querySelectorAll('#cards h3')].map(card => card.textContent).join()"
+    assert page.evaluate(order) == f"{PRIMARY},{LOCAL},{SPARE}"
+    page.click(f"{CARD % SPARE} .state")
+    state = listener.state | {"targets": [*listener.state["targets"]]}
+    gone = endpoint("203.0.113.7:443", state="ejected", returns_in_s=9.0)
+    state["targets"][0] = target(PRIMARY, endpoint("198.51.100.20:443"))
+    state["targets"][1] = target(SPARE, gone)
+    tell(background, listener, "state", state)
+    page.wait_for(f"document.querySelector('{CARD % SPARE}').matches('.is-out')")
+    assert page.evaluate(order) == f"{PRIMARY},{LOCAL},{SPARE}"
+    page.click("#version")
+    tell(background, listener, "state", state)
+    page.wait_for(f"{order} === '{SPARE},{PRIMARY},{LOCAL}'")
+
+
+def test_a_card_without_attempts_leads_nowhere(page: Page, listener: Listener) -> None:
+    shown(page, listener, empty())
+    assert text_of(page, f"{CARD % PRIMARY} .card-foot").startswith("no attempts yet")
+    assert ("button", "no attempts yet") not in page.controls()
 
 
 def test_time_left_counts_down_by_itself(page: Page) -> None:

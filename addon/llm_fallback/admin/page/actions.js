@@ -9,7 +9,7 @@ export class Actions {
     this.showDecisions = showDecisions
     this.#onSubmit('eject', form => ({place: form.place.value, ...optional('for_s', form.for_s.value)}))
     this.#onSubmit('pin', form => ({host: form.host.value, target: form.target.value}))
-    this.#onSubmit('fault', form => ({place: form.place.value, fault: faultOf(form)}))
+    this.#onSubmit('fault', form => ({place: form.place.value, fault: faultOf(form)}), oddHeader)
     formOf('fault').kind.addEventListener('change', showKind)
     byId('reload').addEventListener('click', () => this.post('reload', {}))
     byId('notice-dismiss').addEventListener('click', () => this.#say(''))
@@ -39,19 +39,23 @@ export class Actions {
       form.host.replaceChildren(...options([...new Set([...hosts, target.host])]))
       form.target.replaceChildren(...options(names))
       form.host.value = target.host
-      form.target.value = this.model.goesTo(target.name) ?? (other ?? target).name
+      form.target.value = target.fallback ?? this.model.goesTo(target.name) ?? (other ?? target).name
       if (!form.target.value) form.target.selectedIndex = 0
     })
   }
 
-  #onSubmit(name, bodyOf) {
+  /** `problemOf(form)` says in a sentence what is wrong with it, or null. */
+  #onSubmit(name, bodyOf, problemOf = () => null) {
     const dialog = byId(name)
     const form = dialog.querySelector('form')
     const problem = form.querySelector('.problem')
     form.querySelector('.cancel').addEventListener('click', () => dialog.close())
+    form.addEventListener('keydown', submitFromSelect)
     form.addEventListener('submit', async event => {
       event.preventDefault()
-      setText(problem, '')
+      const odd = problemOf(form.elements)
+      setText(problem, odd ?? '')
+      if (odd) return
       const {isDone, text} = await ask(name, bodyOf(form.elements))
       if (!isDone) return setText(problem, text)
       dialog.close()
@@ -89,6 +93,19 @@ function open(name, fill) {
   setText(dialog.querySelector('.problem'), '')
   fill(formOf(name))
   dialog.showModal()
+  const first = dialog.querySelector('[autofocus]') ?? [...formOf(name)].find(isQuestion)
+  first.focus()
+}
+
+/** Whether a field leaves a choice: a list of one does not. */
+const isQuestion = field => !field.matches('button') && !field.disabled && field.options?.length !== 1
+
+/** Browsers submit a form by Enter from its inputs only. In a list that is open, Enter chooses. */
+function submitFromSelect(event) {
+  const isClosed = CSS.supports('selector(:open)') && event.target.matches('select:not(:open)')
+  if (event.key !== 'Enter' || !isClosed) return
+  event.preventDefault()
+  event.currentTarget.requestSubmit()
 }
 
 function places(target) {
@@ -121,12 +138,18 @@ function faultOf(form) {
   }
 }
 
+const linesOf = text => text.split('\n').filter(line => line.trim())
+
 function headersOf(text) {
-  const lines = text.split('\n').filter(line => line.trim())
-  return Object.fromEntries(lines.map(line => {
+  return Object.fromEntries(linesOf(text).map(line => {
     const [name, ...value] = line.split(':')
     return [name.trim(), value.join(':').trim()]
   }))
+}
+
+function oddHeader(form) {
+  const line = form.kind.value === 'status' && linesOf(form.headers.value).find(each => each.trim().indexOf(':') < 1)
+  return line ? `“${line.trim()}” is no header; write NAME: VALUE` : null
 }
 
 const optional = (name, text) => (text === '' ? {} : {[name]: Number(text)})

@@ -1,7 +1,7 @@
 // Recent decisions: a line each, which opens.
 
 import {details} from '/details.js'
-import {byId, count, el, setText, sync} from '/dom.js'
+import {byId, count, el, setText, sync, words} from '/dom.js'
 import {clock, duration, iso, tokens} from '/format.js'
 import {cameFrom, isError} from '/model.js'
 
@@ -112,19 +112,19 @@ function row(decision, draw) {
 
 function cells(decision) {
   const from = cameFrom(decision)
-  const way = [el('span', {class: 'route'}, decision.route), ' → ', el('b', {}, decision.target)]
+  const way = [el('span', {class: 'route'}, decision.route), ' → ', el('b', {}, ...words(decision.target))]
   return [
     el(
       'td', {class: 'status'}, el('b', {}, decision.status === null ? 'no answer' : String(decision.status)),
       decision.flags.length ? ` ${decision.flags.join(',')}` : null,
-      ...tags(decision).map(tag => el('span', {class: 'tag'}, tag)),
+      ...tags(decision).flatMap(tag => [' ', el('span', {class: 'tag'}, tag)]),
     ),
     el(
-      'td', {class: 'request'}, el('span', {class: 'method'}, decision.method), ' ', el('b', {}, decision.host),
+      'td', {class: 'request'}, el('span', {class: 'method'}, decision.method), ' ', el('b', {}, ...words(decision.host)),
       el('span', {class: 'path'}, decision.path),
-      el('span', {class: 'narrow'}, `→\u00a0${decision.target}`),
+      el('span', {class: 'narrow'}, ...words(`→\u00a0${decision.target}`)),
     ),
-    el('td', {class: 'wide'}, ...way, from ? el('span', {class: 'from'}, `instead of ${from}`) : null),
+    el('td', {class: 'wide'}, ...way, from ? el('span', {class: 'from'}, ...words(`instead of ${from}`)) : null),
     el('td', {class: 'wide'}, decision.model ?? '–'),
     el('td', {class: 'wide number'}, tokens(decision)),
     el('td', {class: 'number'}, duration(decision.duration_s)),

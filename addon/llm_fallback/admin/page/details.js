@@ -1,6 +1,6 @@
 // One decision, told in full.
 
-import {count, el} from '/dom.js'
+import {count, el, words} from '/dom.js'
 import {FLAGS, duration, tokens} from '/format.js'
 
 /** What was decided and why, each attempt on a common axis of time, and what the answer says of itself. */
@@ -22,11 +22,11 @@ export function details(decision) {
   ]
   return el(
     'div', {class: 'told'},
-    el('p', {class: 'summary'}, decision.text),
+    el('p', {class: 'summary'}, ...words(decision.text)),
     waterfall(decision),
     el(
       'dl', {},
-      ...facts.filter(([, value]) => value).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+      ...facts.filter(([, value]) => value).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, ...words(value)))),
     ),
   )
 }
@@ -44,7 +44,7 @@ function waterfall(decision) {
       const end = endOf(attempt)
       return el(
         'li', {class: isAnswer ? 'is-answer' : 'is-lost'},
-        el('span', {class: 'attempt'}, told(attempt)),
+        el('span', {class: 'attempt'}, ...words(told(attempt))),
         el(
           'span', {class: 'axis', 'aria-hidden': 'true'},
           bar('bar', share(attempt.began_s), share(end - attempt.began_s)),

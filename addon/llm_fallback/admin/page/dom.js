@@ -28,6 +28,16 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
 
+/** The nodes of a text whose ports are never broken: `:8` in one line and `0` in the next would be two of them. */
+export function words(text) {
+  return text.split(/(:\d+)/).map((part, i) => (i % 2 ? el('span', {class: 'whole'}, part) : part))
+}
+
+/** The same as `setText`, for a text with addresses in it. */
+export function setWords(node, text) {
+  if (node.textContent !== text) node.replaceChildren(...words(text))
+}
+
 export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value)
 }

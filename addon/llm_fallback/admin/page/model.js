@@ -80,20 +80,24 @@ export function cameFrom(decision) {
 /** Whether the client got an error, or nothing. */
 export const isError = ({status}) => status === null || status >= 400
 
-/** One sentence that says how things are. */
+/** The targets that take no requests. */
+export const whoIsOut = model => model.state.targets.filter(target => !target.in_rotation)
+
+/** One sentence that says how things are, in parts: texts, and `{target}`, which are names of targets. */
 export function headline(model) {
   const targets = model.state.targets
-  if (!targets.length) return 'The configuration has no targets'
-  const out = targets.filter(target => !target.in_rotation)
-  if (out.length === targets.length && out.length > 1) return 'No target is in rotation'
-  if (out.length > 1) return `${out.length} of ${targets.length} targets are out of rotation`
+  if (!targets.length) return ['The configuration has no targets']
+  const out = whoIsOut(model)
+  if (out.length === targets.length && out.length > 1) return ['No target is in rotation']
+  if (out.length > 1) return [`${out.length} of ${targets.length} targets are out of rotation`]
   if (out.length === 1) {
-    const to = model.goesTo(out[0].name)
-    return `${out[0].name} is out of rotation${to && to !== out[0].name ? `: its requests go to ${to}` : ''}`
+    const [{name}] = out
+    const to = model.goesTo(name)
+    return [{target: name}, ' is out of rotation', ...(to && to !== name ? [`: its requests go to ${to}`] : [])]
   }
   const endpoints = targets.flatMap(target => target.endpoints).filter(isOut).length
   const all = targets.length === 1 ? 'The target is in rotation' : `All ${targets.length} targets are in rotation`
-  return endpoints ? `${all}, ${endpoints === 1 ? 'one endpoint is' : `${endpoints} endpoints are`} not` : all
+  return [endpoints ? `${all}, ${endpoints === 1 ? 'one endpoint is' : `${endpoints} endpoints are`} not` : all]
 }
 
 export const isOut = endpoint => endpoint.state !== 'in rotation'

@@ -1,6 +1,6 @@
 // What a person has set, which no rule explains: always in sight, and a button away from being gone.
 
-import {byId, el, sync} from '/dom.js'
+import {byId, el, sync, words} from '/dom.js'
 
 export class Overrides {
   constructor(model, actions) {
@@ -14,7 +14,7 @@ export class Overrides {
     byId('overrides').hidden = items.length === 0
     sync(byId('overrides-list'), items, item => item.text, item => ({
       node: el(
-        'li', {}, el('span', {}, item.text),
+        'li', {}, el('span', {}, ...words(item.text)),
         el(
           'button', {type: 'button', 'aria-label': `${item.label}: ${item.text}`, onclick: () => this.actions.post(...item.action)},
           item.label,

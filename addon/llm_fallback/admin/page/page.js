@@ -3,9 +3,9 @@
 import {Actions} from '/actions.js'
 import {follow} from '/connection.js'
 import {Decisions} from '/decisions.js'
-import {byId, count, el, setText, sync} from '/dom.js'
+import {byId, count, el, setText, sync, words} from '/dom.js'
 import {clock} from '/format.js'
-import {Model, headline, isOut} from '/model.js'
+import {Model, headline, isOut, whoIsOut} from '/model.js'
 import {Overrides} from '/overrides.js'
 import {Targets} from '/targets.js'
 import {Timeline} from '/timeline.js'
@@ -16,6 +16,8 @@ const actions = new Actions(model, text => decisions.filter(text))
 const targets = new Targets(model, actions)
 const timeline = new Timeline(model)
 const overrides = new Overrides(model, actions)
+
+const MOST_NAMED = 3
 
 const STATUS = {
   hidden: 'paused while hidden',
@@ -39,7 +41,7 @@ function draw() {
 
 function render() {
   tellStatus()
-  setText(byId('headline'), headline(model))
+  out()
   facts()
   configuration()
   overrides.render()
@@ -47,6 +49,15 @@ function render() {
   targets.render()
   timeline.render()
   decisions.render()
+}
+
+/** Who is out, where the headline has no room for that. */
+function out() {
+  const names = whoIsOut(model).map(target => target.name)
+  const more = names.length - MOST_NAMED
+  byId('out').hidden = names.length < 2
+  sync(byId('out-list'), names.slice(0, MOST_NAMED), name => name, name => ({node: el('li', {}, targets.link(name))}))
+  setText(byId('out-more'), more > 0 ? `and ${more} more` : '')
 }
 
 function facts() {
@@ -92,6 +103,15 @@ function tellStatus() {
   const shown = isPaused ? 'paused' : status
   byId('connection').dataset.state = shown
   setText(byId('connection-text'), STATUS[shown] ?? shown)
+  if (model.state && !isPaused) tellHeadline()
+}
+
+function tellHeadline() {
+  const isGone = status === 'reconnecting'
+  const parts = isGone ? [`No answer from the proxy; as of ${clock(model.state.now)}`] : headline(model)
+  const text = parts.map(part => part.target ?? part).join('')
+  if (byId('headline').textContent === text) return
+  byId('headline').replaceChildren(...parts.flatMap(part => part.target ? [targets.link(part.target)] : words(part)))
 }
 
 /** Whether what is shown is how things are. */
@@ -99,8 +119,9 @@ const isKnown = () => status === 'live' || status === 'looking'
 
 /** An outage is to be seen in the list of tabs, too, whoever looks at another one. */
 function tellTitle() {
-  const out = model.state.targets.filter(target => target.endpoints.some(isOut)).length
-  document.title = out ? `${out} out · llm-fallback` : 'llm-fallback'
+  const number = model.state.targets.filter(target => target.endpoints.some(isOut)).length
+  if (status === 'reconnecting') document.title = 'no answer · llm-fallback'
+  else document.title = number ? `${number} out · llm-fallback` : 'llm-fallback'
 }
 
 byId('pause').addEventListener('click', () => {
@@ -132,6 +153,7 @@ follow({
   },
   status(now) {
     status = now
+    if (model.state) tellTitle()
     if (isKnown()) draw() // which tells it: not before all of it is there to be seen
     else tellStatus()
     if (now === 'reconnecting' && !model.state) setText(byId('headline'), 'The proxy does not answer')

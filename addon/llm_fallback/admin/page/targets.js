@@ -1,7 +1,7 @@
 // The targets: those that need attention as cards, the others, where they are many, as lines that open.
 
 import {latencyChart, requestsChart} from '/charts.js'
-import {byId, count, el, setText, symbol, sync} from '/dom.js'
+import {byId, count, el, setText, setWords, symbol, sync, words} from '/dom.js'
 import {endpointPart} from '/endpoints.js'
 import {countdown, duration, percent, perSecond} from '/format.js'
 import {isOut} from '/model.js'
@@ -11,6 +11,7 @@ const FEW = 8
 export class Targets {
   #opened = new Set()
   #ticking = new Set()
+  #ranks = new Map()
 
   constructor(model, actions) {
     this.model = model
@@ -21,15 +22,23 @@ export class Targets {
   render() {
     const targets = this.model.state.targets
     byId('find').hidden = targets.length <= FEW
-    const wanted = byId('find-target').value.trim().toLowerCase()
-    const found = targets.filter(target => target.name.toLowerCase().includes(wanted))
+    const found = targets.filter(target => target.name.toLowerCase().includes(wanted()))
     const isCard = target => targets.length <= FEW || this.#opened.has(target.name) || this.#needsAttention(target)
-    this.#show('cards', found.filter(isCard), target => this.#card(target))
+    this.#show('cards', this.#inOrder(found.filter(isCard)), target => this.#card(target))
     const quiet = found.filter(target => !isCard(target))
     this.#show('quiet', quiet, target => this.#line(target))
     byId('quiet-heading').hidden = quiet.length === 0
     setText(byId('quiet-heading'), `${quiet.length} in rotation, with nothing to tell`)
     byId('legend').hidden = targets.length === 0
+  }
+
+  /** The name of a target, which leads to its card. */
+  link = name => {
+    const open = event => {
+      event.preventDefault()
+      this.#reveal(name)
+    }
+    return el('a', {href: `#${encodeURIComponent(idOf(name))}`, onclick: open}, ...words(name))
   }
 
   /** Count down; `now` is performance.now(). */
@@ -50,6 +59,28 @@ export class Targets {
     })
   }
 
+  /** Those out of rotation first, then those that fail; nothing moves away under a pointer, which is about to click. */
+  #inOrder(targets) {
+    const isPointedAt = byId('cards').matches(':hover')
+    for (const target of targets) {
+      if (!isPointedAt || !this.#ranks.has(target.name)) this.#ranks.set(target.name, this.#rank(target))
+    }
+    return targets.toSorted((a, b) => this.#ranks.get(a.name) - this.#ranks.get(b.name))
+  }
+
+  #rank(target) {
+    if (!target.in_rotation) return 0
+    return target.endpoints.some(isOut) || this.model.recent(target.name).failures > 0 ? 1 : 2
+  }
+
+  /** Have the card of a target there, and the focus on it. */
+  #reveal(name) {
+    this.#opened.add(name)
+    if (!name.toLowerCase().includes(wanted())) byId('find-target').value = ''
+    this.render()
+    document.getElementById(idOf(name))?.focus()
+  }
+
   #needsAttention(target) {
     const {faults, pinned, pinnedTo} = this.model.byHand(target)
     return (
@@ -61,13 +92,9 @@ export class Targets {
 
   #line(target) {
     const figures = el('span', {class: 'figures'})
-    const open = () => {
-      this.#opened.add(target.name)
-      this.render()
-      byId('cards').querySelector(`[data-target="${CSS.escape(target.name)}"] h3`)?.focus()
-    }
     const mark = symbol('in')
-    const button = el('button', {type: 'button', class: 'plain', onclick: open}, target.name)
+    const open = () => this.#reveal(target.name)
+    const button = el('button', {type: 'button', class: 'plain', onclick: open}, ...words(target.name))
     return {
       node: el('li', {}, mark.node, button, figures),
       update: now => {
@@ -88,6 +115,10 @@ export class Targets {
   }
 }
 
+const wanted = () => byId('find-target').value.trim().toLowerCase()
+
+const idOf = name => `target-${name}`
+
 class Card {
   #mark = symbol('in')
   #state = el('p', {class: 'state'})
@@ -97,6 +128,7 @@ class Card {
   #requests = requestsChart()
   #latency = latencyChart()
   #totals
+  #untried = el('span', {class: 'untried'}, 'no attempts yet')
   #endpoints = el('ul', {class: 'endpoints'})
   #parts = new Map()
   #back
@@ -109,12 +141,12 @@ class Card {
     this.#back = action('Return', () => actions.post('return', {place: this.name}))
     this.node = el(
       'li', {class: 'card', 'data-target': target.name},
-      el('div', {class: 'card-head'}, this.#mark.node, el('h3', {tabindex: '-1'}, target.name), this.#state),
+      el('div', {class: 'card-head'}, this.#mark.node, el('h3', {id: idOf(target.name), tabindex: '-1'}, ...words(target.name)), this.#state),
       this.#about, this.#away, this.#byHand,
       el('div', {class: 'charts'}, this.#requests.node, this.#latency.node),
       this.#endpoints,
       el(
-        'div', {class: 'card-foot'}, this.#totals,
+        'div', {class: 'card-foot'}, this.#totals, this.#untried,
         el(
           'div', {class: 'buttons'}, this.#back,
           action('Eject…', () => actions.openEject(this.target)),
@@ -140,6 +172,8 @@ class Card {
     this.#requests.update(series.targets[target.name] ?? NO_SERIES, recent, series.step_s)
     this.#latency.update(series.targets[target.name] ?? NO_SERIES, recent)
     setText(this.#totals, totals(target))
+    this.#totals.hidden = target.requests + target.fallbacks_away === 0
+    this.#untried.hidden = !this.#totals.hidden
     sync(this.#endpoints, target.endpoints, endpoint => endpoint.address, endpoint => {
       const part = endpointPart(this.actions, this.name)
       this.#parts.set(endpoint.address, part)
@@ -157,7 +191,7 @@ class Card {
   #tellAway(target, model) {
     const to = model.goesTo(target.name)
     const isAway = to !== null && to !== target.name && !target.in_rotation
-    setText(this.#away, isAway ? `→ its requests go to ${to}` : target.in_rotation ? '' : '→ no request has asked for it since')
+    setWords(this.#away, isAway ? `→ its requests go to ${to}` : target.in_rotation ? '' : '→ no request has asked for it since')
     this.#away.hidden = target.in_rotation
   }
 
@@ -168,7 +202,7 @@ class Card {
       ...pinned.map(pin => `pinned: requests for ${pin.host} go to ${pin.target}`),
       ...pinnedTo.map(pin => `pinned: takes all requests for ${pin.host}`),
     ]
-    sync(this.#byHand, [...new Set(lines)], line => line, line => ({node: el('li', {}, line)}))
+    sync(this.#byHand, [...new Set(lines)], line => line, line => ({node: el('li', {}, ...words(line))}))
     this.#byHand.hidden = lines.length === 0
   }
 }
@@ -201,5 +235,5 @@ function about(target) {
 function totals(target) {
   const failed = target.failures ? `, ${target.failures} failed (${percent(target.failures / target.requests)})` : ''
   const away = target.fallbacks_away ? `, ${target.fallbacks_away} went elsewhere` : ''
-  return `${target.requests ? count(target.requests, 'attempt') : 'no attempts yet'}${failed}${away}`
+  return `${count(target.requests, 'attempt')}${failed}${away}`
 }

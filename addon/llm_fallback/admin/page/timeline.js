@@ -1,6 +1,6 @@
 // What happened: ejections, returns, fallbacks, rescues, reloads, actions; newest first.
 
-import {byId, el, setText, sync} from '/dom.js'
+import {byId, el, setText, setWords, sync} from '/dom.js'
 import {clock, iso} from '/format.js'
 
 const AT_FIRST = 14
@@ -39,7 +39,7 @@ function line(entry) {
     'li', {class: `is-${entry.kind}`},
     el('time', {datetime: iso(entry.at)}, clock(entry.at)), el('span', {class: 'kind'}, entry.kind), text,
   )
-  return {node, update: now => setText(text, withoutKind(now))}
+  return {node, update: now => setWords(text, withoutKind(now))}
 }
 
 /** The text, less the kind where it begins with that: it stands beside it. */
