@@ -13,7 +13,7 @@ from llm_fallback import story
 from llm_fallback.cli.ca_bundle import VARIABLES, UnreadableError, bundle
 from llm_fallback.cli.environment import proxy_url, script, variables
 from llm_fallback.cli.summary import summary
-from llm_fallback.events import Attempted, Ejected, Handled, Rescued
+from llm_fallback.events import Answer, Attempted, Ejected, Figures, Handled, Rescued
 from tests.support.certificates import Authority
 from tests.support.commands import run
 from tests.support.proxy import Setting
@@ -217,6 +217,11 @@ RESCUED = replace(handled(), target="b.com:80", rescue=Rescued("a-policy", ("a.c
         pytest.param([handled(404)] * 3, "3 requests", id="the-provider-says-no"),
         pytest.param([handled(503)], "1 request, 1 failed", id="failed"),
         pytest.param([handled(200, "UC")], "1 request, 1 failed", id="broken-off"),
+        pytest.param(
+            [replace(handled(), answer=Answer(figures=Figures(has_error=True)))],
+            "1 request, 1 failed",
+            id="an-error-in-the-stream",
+        ),
         pytest.param([handled(None, "DC")], "1 request, 1 given up by the client", id="left"),
         pytest.param(
             [handled(), FALLEN, RESCUED], "3 requests, 2 fell back to b.com:80", id="fallback-and-rescue"

@@ -114,7 +114,38 @@ STREAMS = [
         id="responses-cut-short",
     ),
     pytest.param(CHUNKS, Figures("gpt-4o"), id="cut"),
-    pytest.param(MESSAGE_START + TEXT_DELTA, Figures("claude", 25, 1), id="messages-cut"),
+    pytest.param(MESSAGE_START + TEXT_DELTA, Figures("claude", 25), id="messages-cut"),
+    pytest.param(
+        MESSAGE_START + TEXT_DELTA + sse({"type": "error", "error": {"type": "overloaded_error"}}),
+        Figures("claude", 25, has_error=True),
+        id="messages-error",
+    ),
+    pytest.param(
+        CHUNKS + sse({"error": {"message": "busy", "code": 502}}),
+        Figures("gpt-4o", has_error=True),
+        id="chat-error",
+    ),
+    pytest.param(
+        CHUNKS + sse({**chunk("", finish_reason="error"), "error": {"code": 502}}),
+        Figures("gpt-4o", None, None, "error", has_error=True),
+        id="chat-error-in-a-chunk",
+    ),
+    pytest.param(
+        CHUNKS + b"event: error\ndata: busy\n\n", Figures("gpt-4o", has_error=True), id="event-error"
+    ),
+    pytest.param(
+        sse({"type": "response.failed", "response": {**RESPONSE, "status": "failed"}}),
+        Figures("gpt-5", 36, 87, "failed", has_error=True),
+        id="responses-error",
+    ),
+    pytest.param(
+        sse(
+            chunk('\\ndata: {"error": {}}\\n'),
+            {"item": {"type": "mcp_call", "error": {"code": 1}}, "error": None},
+        ),
+        Figures("gpt-4o"),
+        id="errors-of-others",
+    ),
     pytest.param(
         sse({"usage": {"completion_tokens": 1}}, {"usage": {"prompt_tokens": 2, "completion_tokens": 5}}),
         Figures(None, 2, 5),

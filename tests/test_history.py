@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_fallback import history
-from llm_fallback.events import Acted, Attempted, Ejected, Event, Handled, Rescued, Returned
+from llm_fallback.events import Acted, Answer, Attempted, Ejected, Event, Figures, Handled, Rescued, Returned
 from llm_fallback.history import KEPT, MAX_TARGETS, STEP_S, STEPS, History, Kind, Totals
 
 T0 = 1_700_000_000.0  # the beginning of a step
@@ -41,6 +41,10 @@ def taken(*events: Event, step_s: float = 0.0) -> History:
         (RESCUED, (Kind.RESCUED, B, "b.com:80 answered instead of a.com:80 (503)")),
         (FAILED, (Kind.FAILURE, A, "a.com -> a.com:80: 503 UH")),
         (replace(DONE, flags=("UC",)), (Kind.FAILURE, A, "a.com -> a.com:80: 200 UC")),
+        (
+            replace(DONE, answer=Answer(figures=Figures(has_error=True))),
+            (Kind.FAILURE, A, "a.com -> a.com:80: 200, then an error in the stream"),
+        ),
         (replace(RESCUED, status=502), (Kind.FAILURE, B, "a.com -> b.com:80: 502")),
         (Acted("ejected a.com:80 by hand", A), (Kind.ACTION, A, "ejected a.com:80 by hand")),
         (replace(FELL_BACK, override="pinned"), (Kind.FALLBACK, A, "b.com:80 instead of a.com:80, pinned")),

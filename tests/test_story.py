@@ -35,6 +35,7 @@ SECOND = Handled(
     flags=(),
     duration_s=0.0364,
 )
+BROKEN = Answer(figures=Figures(has_error=True))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,12 @@ SECOND = Handled(
             "POST asm-llm-provider-test.com fallback-route -> asm-llm-provider-test.com:80"
             " | 127.0.0.1:9: connect-failure in 1 ms | 503 UF,URX in 15 ms",
             id="two-flags",
+        ),
+        pytest.param(
+            replace(SECOND, instead_of=None, answer=BROKEN),
+            "POST asm-llm-provider-test.com fallback-route -> dashscope.aliyuncs.com:80"
+            " | 127.0.0.1:8443: 200 in 35 ms | 200, then an error in the stream, in 36 ms",
+            id="an-error-in-the-stream",
         ),
     ],
 )
@@ -165,6 +172,7 @@ def test_as_data() -> None:
         pytest.param({"status": 200, "flags": ("UC",)}, story.Result.FAILED, id="cut"),
         pytest.param({"status": 200, "flags": ("LR",)}, story.Result.FAILED, id="cut-here"),
         pytest.param({"status": 200, "flags": ("UT",)}, story.Result.FAILED, id="late"),
+        pytest.param({"status": 200, "answer": BROKEN}, story.Result.FAILED, id="an-error-in-the-stream"),
         pytest.param({"status": 404}, story.Result.ANSWERED, id="the-clients-own-error"),
         pytest.param({"status": 200}, story.Result.ANSWERED, id="an-answer"),
         pytest.param({"status": 200, "instead_of": "b.com:80"}, story.Result.FELL_BACK, id="fallback"),
@@ -197,6 +205,7 @@ def test_the_comment_on_a_flow() -> None:
     failed = replace(FIRST, attempts=(lost,), id="1f2e3d4c-5b")
     assert story.comment(failed) == f"{story.summary(failed)} | 503 UH | 1f2e3d4c"
     assert story.comment(replace(failed, status=None, flags=("DC",))).endswith(" | no answer DC | 1f2e3d4c")
+    assert story.comment(replace(plain, answer=BROKEN)).endswith(" | 200, then an error in the stream")
 
 
 def test_as_data_without_a_rule() -> None:

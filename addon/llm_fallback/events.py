@@ -53,13 +53,14 @@ PER_TRY_TIMEOUT = "per-try-timeout"
 class Figures:
     """What an answer says of itself: the model that made it, tokens as the provider counts them, why it ends.
 
-    None: it does not say.
+    None: it does not say. `has_error`: it is a stream that has one in it, whatever its status was.
     """
 
     model: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     finish_reason: str | None = None
+    has_error: bool = False
 
 
 NO_FIGURES = Figures()

@@ -27,6 +27,13 @@ _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _STREAM = re.compile(rb"(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
 _NO_TEXT = ("audio/", "font/", "image/", "video/")
 _ENDS = ("completed", "incomplete", "failed")
+_FAILURES = frozenset({"error", "failed"})
+_ERROR = re.compile(
+    rb'^(?:event: ?error *\r?$|data: ?\{[ \t]*"(?:error"[ \t]*:[ \t]*[{"]|type"[ \t]*:[ \t]*"error"))',
+    re.MULTILINE,
+)
+"""An event that is an error; one that has an error somewhere in it may be about a tool's."""
+
 _DECODER = json.JSONDecoder()
 _WINDOW_BITS = {
     "gzip": (zlib.MAX_WBITS | 16,),
@@ -115,8 +122,15 @@ def _found(body: bytes, tail: bytes, *, is_stream: bool) -> Figures:
     read, written = (
         next((count for count in each if count is not None), None) for each in zip(*counts, strict=True)
     )
+    if is_stream and b'"message_start"' in start and b'"message_delta"' not in end:
+        written = None  # what they begin with is the place of a count, and none
     reason = _last_reason(end) or _last_reason(start)
-    return Figures(model, read, written, reason or _last_words(body, tail, is_stream=is_stream))
+    reason = reason or _last_words(body, tail, is_stream=is_stream)
+    return Figures(model, read, written, reason, is_stream and _has_error(end, reason))
+
+
+def _has_error(end: bytes, reason: str | None) -> bool:
+    return reason in _FAILURES or (b"error" in end and _ERROR.search(end) is not None)
 
 
 def _usage(text: bytes, *, first: bool) -> tuple[int | None, int | None]:

@@ -144,7 +144,8 @@ class History:
         if isinstance(event, Handled):
             self._decisions.append((self.version, now, event))
             self._count(event, now)
-            if event.instead_of is not None or event.flags or event.rescue or (event.status or 0) >= 500:
+            has_error = (event.status or 0) >= 500 or event.answer.figures.has_error
+            if event.instead_of is not None or event.flags or event.rescue or has_error:
                 self._tell(event, now)
             return
         match event:
@@ -227,8 +228,7 @@ class History:
         """Put into the timeline what did not go as the rule has it."""
         match story.result(event):
             case story.Result.FAILED:
-                outcome = " ".join([str(event.status), ",".join(event.flags)]).rstrip()
-                text, target = f"{event.host} -> {event.target}: {outcome}", event.target
+                text, target = f"{event.host} -> {event.target}: {story.outcome(event)}", event.target
                 self._add_to_same(Kind.FAILURE, text, target, now)
             case story.Result.RESCUED:
                 self._add_to_same(Kind.RESCUED, _rescued(event), event.target, now)

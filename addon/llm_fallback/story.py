@@ -20,10 +20,11 @@ class Result(StrEnum):
 
 
 def result(event: Handled) -> Result:
-    """How it has ended: a failure is an error of a server's, or the end of an answer in its middle."""
+    """How it has ended: a failure is an error of a server's, in a stream as well, or a broken answer."""
     if event.status is None:
         return Result.GIVEN_UP
-    if event.status >= 500 or not CUT.isdisjoint(event.flags):
+    is_broken = not CUT.isdisjoint(event.flags) or event.answer.figures.has_error
+    if event.status >= 500 or is_broken:
         return Result.FAILED
     if event.rescue and event.rescue.reasons:
         return Result.RESCUED
@@ -32,9 +33,17 @@ def result(event: Handled) -> Result:
 
 def handled(event: Handled) -> str:
     """One request in one line: route, target, attempts, status, Envoy's response flags if any, duration."""
+    comma = "," if event.answer.figures.has_error else ""
+    return (
+        f"{event.method} {event.host} {summary(event)} | {outcome(event)}{comma} in {_ms(event.duration_s)}"
+    )
+
+
+def outcome(event: Handled) -> str:
+    """Status, Envoy's response flags if any, and what the status does not say."""
     status = "no answer" if event.status is None else str(event.status)
-    outcome = " ".join([status, *([",".join(event.flags)] if event.flags else [])])
-    return f"{event.method} {event.host} {summary(event)} | {outcome} in {_ms(event.duration_s)}"
+    flags = f" {','.join(event.flags)}" if event.flags else ""
+    return f"{status}{flags}{', then an error in the stream' if event.answer.figures.has_error else ''}"
 
 
 def summary(event: Handled) -> str:
@@ -44,10 +53,10 @@ def summary(event: Handled) -> str:
 
 
 def comment(event: Handled) -> str:
-    """The same for a flow: with the flags of its answer, and what its lost attempts know it by."""
+    """The same for a flow: with what came of it if that says more, and what its lost attempts know it by."""
     parts = [summary(event)]
-    if event.flags:
-        parts.append(f"{'no answer' if event.status is None else event.status} {','.join(event.flags)}")
+    if event.flags or event.answer.figures.has_error:
+        parts.append(outcome(event))
     if event.id and any(attempt.lost_after_s is not None for attempt in event.attempts):
         parts.append(short(event.id))
     return " | ".join(parts)

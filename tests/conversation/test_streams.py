@@ -59,6 +59,13 @@ def test_unfinished(events: list[bytes]) -> None:
     assert shown([*events[: at + 1], half])[-2:] == ["── assistant\nLet me", IN_AN_EVENT]
 
 
+def test_what_was_written_is_counted_at_the_end() -> None:
+    """A stream of messages begins with the place of that count, which is none."""
+    [summary, *_] = shown(MESSAGES[:9], Arrivals(((1.0, 200), (3.0, len(b"".join(MESSAGES[:9]))))))
+    assert summary.startswith("messages answer: claude, 10 tokens in\n")
+    assert "tokens/s" not in summary
+
+
 def test_completion() -> None:
     """Completions stream their text without roles; the reason to end is enough of an end."""
     events = sse({"choices": [{"text": "Once"}]}, {"choices": [{"text": " upon", "finish_reason": "length"}]})

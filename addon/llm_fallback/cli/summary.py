@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from llm_fallback.local_replies import CUT
 from llm_fallback.wording import counted
 
 # As story.handled and story.ejected have it; the results are those of story.result.
 _HANDLED = re.compile(
     r"(?P<host>\S+) \S+ -> (?P<target>\S+)(?P<instead> instead of | after )?.*"
-    r" \| (?P<status>no answer|\d{3})(?: (?P<flags>[A-Z,]+))? in \d+ ms$"
+    r" \| (?P<status>no answer|\d{3})(?: (?P<flags>[A-Z,]+))?"
+    r"(?P<error>, then an error in the stream,)? in \d+ ms$"
 )
 _EJECTED = re.compile(r"\bejected (?P<target>\S+) endpoint \S+ (?:for|until) ")
 _NODES = frozenset({"node", "npm", "npx"})
 _NODE = "; Node before 24 (22.21) does not read proxy variables"
-_FLAGS_OF_FAILURES = frozenset({"UC", "UT"})
 
 
 def summary(log: Iterable[str], command: str = "") -> str:
@@ -31,7 +32,7 @@ def summary(log: Iterable[str], command: str = "") -> str:
             total += 1
             if handled["status"] == "no answer":
                 given_up += 1
-            elif handled["status"] >= "500" or _FLAGS_OF_FAILURES & set((handled["flags"] or "").split(",")):
+            elif handled["status"] >= "500" or handled["error"] or _is_broken(handled["flags"]):
                 failed += 1
             elif handled["instead"]:
                 fell_back[handled["target"]] += 1
@@ -45,6 +46,10 @@ def summary(log: Iterable[str], command: str = "") -> str:
     parts += [f"{given_up} given up by the client"] if given_up else []
     parts += [f"{target} was ejected{_times(count)}" for target, count in ejected.most_common()]
     return ", ".join(parts)
+
+
+def _is_broken(flags: str | None) -> bool:
+    return not CUT.isdisjoint((flags or "").split(","))
 
 
 def _times(count: int) -> str:

@@ -110,7 +110,8 @@ def _tool_call(choice: int, place: int, tool: Mapping[str, Any], draft: Draft) -
 def _message_start(value: Mapping[str, Any], draft: Draft) -> None:
     started = mapping(value.get("message"))
     draft.model = model_of(started) or draft.model
-    draft.usage.update(mapping(started.get("usage")))
+    # What was written is not known yet: the number that stands there is only its place.
+    draft.usage.update({n: each for n, each in mapping(started.get("usage")).items() if n != "output_tokens"})
 
 
 def _block_start(value: Mapping[str, Any], draft: Draft) -> None:
