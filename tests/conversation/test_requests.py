@@ -110,7 +110,7 @@ def test_messages_of_anthropic() -> None:
     assert (
         shown(asked)
         == """\
-chat request: claude, 3 messages, 1 tool
+messages request: claude, 3 messages, 1 tool
 max_tokens 100
 
 ── tools
@@ -135,6 +135,15 @@ not found
 Go on
 """
     )
+
+
+def test_the_name_of_messages() -> None:
+    """Is that of the answer; without a system prompt, the path decides."""
+    asked = json.dumps({"model": "claude", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    for path, name in {"/v1/messages?beta=true": "messages", "/v1/chat/completions": "chat"}.items():
+        text = request_text(asked, path)
+        assert text
+        assert text.startswith(f"{name} request: claude, 1 message\n")
 
 
 def test_responses() -> None:

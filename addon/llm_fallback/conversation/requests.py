@@ -49,7 +49,7 @@ def request_text(body: bytes, path: str = "") -> str | None:
 
 def _reader(asked: Mapping[str, Any], path: str) -> _Read | None:
     if _is_chat(asked):
-        return _chat
+        return _messages if path.endswith("/messages") or "system" in asked else _chat
     members = asked.keys()
     if "input" in asked and not isinstance(asked["input"], Mapping):
         if path.endswith("/embeddings") or members & _OF_EMBEDDINGS:
@@ -79,9 +79,14 @@ def _has_items(asked: Mapping[str, Any]) -> bool:
 
 
 def _chat(asked: Mapping[str, Any]) -> str:
+    said = [message(each) for each in asked["messages"]]
+    return _page("chat", asked, said, counted(len(said), "message"))
+
+
+def _messages(asked: Mapping[str, Any]) -> str:
     system = [Message("system", pieces(asked["system"]))] if asked.get("system") else []
     said = [message(each) for each in asked["messages"]]
-    return _page("chat", asked, [*system, *said], counted(len(said), "message"))
+    return _page("messages", asked, [*system, *said], counted(len(said), "message"))
 
 
 def _responses(asked: Mapping[str, Any]) -> str:
