@@ -26,7 +26,7 @@ from llm_fallback.config.routes import (
     StringMatch,
     VirtualHost,
 )
-from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Snapshot, Target
+from llm_fallback.config.snapshot import Provider, ProviderConfig, Service, Snapshot, Target, TargetKey
 from llm_fallback.explanation import Explanation, explain, redacted
 from llm_fallback.explanation.model import Destination as Told
 from llm_fallback.messages import OriginalRequest
@@ -164,14 +164,19 @@ requests = st.builds(
     requests,
     st.sampled_from(EJECTED),
     st.lists(st.floats(0, 0.99), min_size=3, max_size=3),
+    st.sampled_from([None, None, ("b.com", 80, None), ("gone.com", 80, None)]),
 )
 def test_what_is_explained_is_what_happens(
-    rules: list[Route], request: OriginalRequest, ejected: set[Placed], draws: list[float]
+    rules: list[Route],
+    request: OriginalRequest,
+    ejected: set[Placed],
+    draws: list[float],
+    pinned: TargetKey | None,
 ) -> None:
     snapshot = Snapshot(SERVICES, {"a.com": VirtualHost("VirtualService/vs", tuple(rules))})
 
-    explanation = explain(snapshot, request, is_ejected=lambda *endpoint: endpoint in ejected)
-    world, head = _through_the_proxy(snapshot, request, ejected, draws)
+    explanation = explain(snapshot, request, is_ejected=lambda *endpoint: endpoint in ejected, pinned=pinned)
+    world, head = _through_the_proxy(snapshot, request, ejected, draws, pinned)
 
     assert "-key" not in repr(explanation)
     if "FI" in world.handled_events[0].flags:
@@ -193,11 +198,17 @@ def test_what_is_explained_is_what_happens(
 
 
 def _through_the_proxy(
-    snapshot: Snapshot, request: OriginalRequest, ejected: set[Placed], draws: list[float]
+    snapshot: Snapshot,
+    request: OriginalRequest,
+    ejected: set[Placed],
+    draws: list[float],
+    pinned: TargetKey | None,
 ) -> tuple[World, Head]:
     async def main(clock: Callable[[], float]) -> tuple[World, Head]:
         world = World(clock, TARGETS, None)
         world.rng = Lowest(*draws)
+        if pinned:
+            world.overrides.pins["a.com"] = pinned
         for place, endpoint in ENDPOINTS:
             world.scripted.by_host[place.host] = Reply(200)
             if (place, endpoint) in ejected:

@@ -198,14 +198,33 @@ def test_a_lost_attempt() -> None:
 
 
 def test_the_comment_on_a_flow() -> None:
-    """What became of it, if that is not as usual, and what its lost attempts know it by."""
+    """What became of it, if that is not as usual, and the name by which it and its attempts are found."""
     lost = replace(FIRST.attempts[0], lost_after_s=0.2)
     plain = replace(FIRST, flags=(), status=200, id="1f2e3d4c-5b")
-    assert story.comment(plain) == story.summary(plain)
+    assert story.comment(plain) == f"{story.summary(plain)} | 1f2e3d4c"
     failed = replace(FIRST, attempts=(lost,), id="1f2e3d4c-5b")
     assert story.comment(failed) == f"{story.summary(failed)} | 503 UH | 1f2e3d4c"
     assert story.comment(replace(failed, status=None, flags=("DC",))).endswith(" | no answer DC | 1f2e3d4c")
-    assert story.comment(replace(plain, answer=BROKEN)).endswith(" | 200, then an error in the stream")
+    assert story.comment(replace(plain, answer=BROKEN)).endswith(
+        " | 200, then an error in the stream | 1f2e3d4c"
+    )
+
+
+def test_times_are_told_to_the_microsecond() -> None:
+    """People read the metadata of flows."""
+    attempt = replace(FIRST.attempts[0], began_s=1e-9, duration_s=0.00031557700003759237, lost_after_s=1 / 3)
+    told = replace(
+        FIRST,
+        attempts=(attempt,),
+        duration_s=2 / 3,
+        received=Received(1800000000.123456789, "http", "/", 0),
+        answer=Answer(1, 0.1 + 0.2),
+    )
+    data = story.as_data(told)
+    assert [data[name] for name in ("at", "duration_s", "first_byte_s")] == [1800000000.123457, 0.666667, 0.3]
+    assert [data["attempts"][0][name] for name in ("began_s", "duration_s", "lost_after_s")] == [
+        *(0.0, 0.000316, 0.333333)
+    ]
 
 
 def test_as_data_without_a_rule() -> None:

@@ -53,11 +53,11 @@ def summary(event: Handled) -> str:
 
 
 def comment(event: Handled) -> str:
-    """The same for a flow: with what came of it if that says more, and what its lost attempts know it by."""
+    """The same for a flow: with what came of it if that says more, and a name, which its attempts have."""
     parts = [summary(event)]
     if event.flags or event.answer.figures.has_error:
         parts.append(outcome(event))
-    if event.id and any(attempt.lost_after_s is not None for attempt in event.attempts):
+    if event.id:
         parts.append(short(event.id))
     return " | ".join(parts)
 
@@ -81,11 +81,14 @@ def _why(event: Handled) -> str:
 
 
 def as_data(event: Handled) -> dict[str, Any]:
-    """The decision as plain data, the only kind that can be saved with a flow. Times are in seconds."""
+    """The decision as plain data, the only kind that can be saved with a flow.
+
+    Times are in seconds, to the microsecond: people read them, too.
+    """
     received, answer = event.received, event.answer
     return {
         "id": event.id,
-        "at": received.at_s if received else None,
+        "at": _us(received.at_s) if received else None,
         "method": event.method,
         "scheme": received.scheme if received else None,
         "host": event.host,
@@ -98,8 +101,8 @@ def as_data(event: Handled) -> dict[str, Any]:
         "attempts": [attempt_as_data(attempt) for attempt in event.attempts],
         "status": event.status,
         "flags": [str(flag) for flag in event.flags],
-        "duration_s": event.duration_s,
-        "first_byte_s": answer.first_byte_s,
+        "duration_s": _us(event.duration_s),
+        "first_byte_s": _us(answer.first_byte_s),
         "bytes": answer.body_bytes,
         "request_model": received.model if received else None,
         "model": answer.figures.model,
@@ -119,9 +122,9 @@ def attempt_as_data(attempt: Attempted) -> dict[str, Any]:
         "result": attempt.result,
         "status": attempt.status,
         "failure": attempt.failure,
-        "began_s": attempt.began_s,
-        "duration_s": attempt.duration_s,
-        "lost_after_s": attempt.lost_after_s,
+        "began_s": _us(attempt.began_s),
+        "duration_s": _us(attempt.duration_s),
+        "lost_after_s": _us(attempt.lost_after_s),
         "model": attempt.model,
     }
 
@@ -167,3 +170,7 @@ def _attempt(attempt: Attempted) -> str:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
+
+
+def _us(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)

@@ -46,7 +46,7 @@ def request(flow):
     line = flow.request.text
     try:
         if line.startswith("llm.explain"):
-            said = ctx.master.commands.call("llm.explain", last["flow"])
+            said = ctx.master.commands.call("llm.explain", [last["flow"]])
         elif line.startswith("llm.export"):
             said = ctx.master.commands.call("llm.export", last["flow"], line.split()[1])
         else:

@@ -47,7 +47,7 @@ def test_on_another_machine(has_file: bool, saved: Path, setting: Setting, tmp_p
     opened = setting.run_to_end(config, *options)
 
     assert opened.returncode == 0, opened.stdout
-    assert "no configuration is in force: " in opened.stdout
+    assert "no configuration is loaded" in opened.stdout
     assert "chat request: a-model, streamed" in opened.stdout
     assert "chat answer: a-model" in opened.stdout
     before, after = read_flows(saved), read_flows(again)

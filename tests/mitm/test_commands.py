@@ -1,13 +1,17 @@
 """The commands as they are typed, and what flows tell them."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mitmproxy import exceptions, types
+from mitmproxy import exceptions, http, types
+from mitmproxy.addons.view import View
+from mitmproxy.log import ALERT
 from mitmproxy.test import taddons, tflow
 
 from llm_fallback.admin import Shown
@@ -17,12 +21,13 @@ from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.events import Acted, Event
 from llm_fallback.metrics import Metrics
+from llm_fallback.mitm import attempts
 from llm_fallback.mitm.admin_page import AdminPage
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.outlier import Endpoint
 from llm_fallback.upstream.actions import Actions
 from llm_fallback.upstream.engine import Engine
-from tests.mitm.captured_flows import FAILED, REFUSED, lost, managed
+from tests.mitm.captured_flows import FAILED, FINE, REFUSED, ended, lost, managed
 
 # mitmproxy calls pyparsing by names that newer versions deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*use:DeprecationWarning:(mitmproxy|pyparsing)")
@@ -45,6 +50,7 @@ class Typed:
             clock=lambda: 0.0, wall_clock=lambda: 0.0, rng=random.Random(0), on_event=self.events.append
         )
         self.engine.adopt(SNAPSHOT)
+        self.snapshot = SNAPSHOT
         self.actions = Actions(self.engine, lambda: SNAPSHOT)
         self._master = context.master
         page = AdminPage(
@@ -58,7 +64,13 @@ class Typed:
                 overrides=self.engine.overrides,
             )
         )
-        context.master.addons.add(Commands(self.actions, self.engine, lambda: SNAPSHOT, page.state))
+        context.master.addons.add(Commands(self.actions, self.engine, lambda: self.snapshot, page.state))
+
+    def view(self, *flows: http.HTTPFlow) -> None:
+        """Have mitmproxy show flows."""
+        view = View()
+        self._master.addons.add(view)
+        view.add(flows)
 
     def run(self, line: str) -> Any:
         """Type a line."""
@@ -203,18 +215,65 @@ def test_every_command_has_a_help_text() -> None:
 
 
 def test_explain() -> None:
-    """With the health of now, and with the pin that is in force."""
+    """With the health of now."""
 
     def scene(typed: Typed) -> None:
         typed.run("llm.eject a.com")
-        typed.run("llm.pin a.com b.com")
-        lines = typed.call("llm.explain", managed())
+        lines = typed.call("llm.explain", [managed()])
         assert lines[0] == "Then: answered, 200"
         now = lines[lines.index("Now:") + 1 :]
         assert now[0] == "POST http://a.com/v1/chat/completions?a=b"
         assert any("vs.yaml:8" in line for line in lines)
         assert any("no healthy upstream" in line for line in lines)
-        assert lines[-1] == "pinned   but all requests for a.com go to b.com:80 until llm.clear"
+
+    typing(scene)
+
+
+def test_explain_begins_with_what_a_person_has_set() -> None:
+    """And tells of the pinned target, not of the one that it takes the place of."""
+
+    def scene(typed: Typed) -> None:
+        for line in ("pin a.com b.com", "fault a.com reset", "fault b.com:80 status 503", "fault b.com hang"):
+            typed.run(f"llm.{line}")
+        lines = typed.call("llm.explain", [managed()])
+        now = lines[lines.index("Now:") + 1 :]
+        assert now[:4] == [
+            "pinned   all requests for a.com go to b.com:80 until llm.clear",
+            "injected fault 3 at b.com: hang, until llm.clear",
+            "injected fault 2 at b.com:80: status 503, until llm.clear",
+            "POST http://a.com/v1/chat/completions?a=b",
+        ]
+        assert "target   b.com:80, 1 endpoint, in rotation" in now
+        assert not any("a.com:80" in line for line in now)
+
+    typing(scene)
+
+
+def test_explain_without_a_configuration() -> None:
+    """Where flows are only looked at, nothing is made up."""
+
+    def scene(typed: Typed) -> None:
+        typed.snapshot = Snapshot()
+        lines = typed.call("llm.explain", [managed()])
+        assert lines[lines.index("Now:") + 1 :] == ["no configuration is loaded: nothing is managed"]
+
+    typing(scene)
+
+
+def test_explain_takes_a_request_with_its_attempts() -> None:
+    """They have the same name in their comments; two requests are too many."""
+
+    def scene(typed: Typed) -> None:
+        client, attempt, another = managed(), lost(FAILED), managed()
+        attempt.metadata[attempts.METADATA]["of"] = client.id
+        client.comment, attempt.comment = "chat | 1f2e3d4c", "attempt | 1f2e3d4c"
+        typed.view(client, attempt, another)
+        assert typed.run("llm.explain '~comment 1f2e3d4c'") == typed.call("llm.explain", [client])
+        assert typed.run(f"llm.explain @{client.id}") == typed.call("llm.explain", [client])
+        with pytest.raises(exceptions.CommandError, match="one flow is explained at a time; these are 2"):
+            typed.run("llm.explain @all")
+        with pytest.raises(exceptions.CommandError, match="there is no such flow; name one as @focus"):
+            typed.run("llm.explain '~comment 99999999'")
 
     typing(scene)
 
@@ -224,10 +283,32 @@ def test_explain_needs_the_clients_own_flow() -> None:
 
     def scene(typed: Typed) -> None:
         with pytest.raises(exceptions.CommandError, match="shows an attempt"):
-            typed.call("llm.explain", lost(FAILED))
+            typed.call("llm.explain", [lost(FAILED)])
         with pytest.raises(exceptions.CommandError, match="not one of HTTP"):
-            typed.call("llm.explain", tflow.ttcpflow())
-        assert "not managed" in "".join(typed.call("llm.explain", tflow.tflow()))
+            typed.call("llm.explain", [tflow.ttcpflow()])
+        assert "not managed" in "".join(typed.call("llm.explain", [tflow.tflow()]))
+
+    typing(scene)
+
+
+def test_what_a_client_was_saved_from_is_exported_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the flow of the failed attempt, if it is in view; mitmproxy shows that it is done."""
+    caplog.set_level(ALERT)
+    file = tmp_path / "fault.json"
+
+    def scene(typed: Typed) -> None:
+        client, attempt = managed(ended(REFUSED, FINE)), lost(REFUSED, body=b"too busy")
+        attempt.metadata[attempts.METADATA]["of"] = client.id
+        other = lost(replace(REFUSED, began_s=0.1), body=b"another")
+        other.metadata[attempts.METADATA]["of"] = client.id
+        typed.call("llm.export", client, str(file))
+        assert "body" not in json.loads(file.read_text())
+        typed.view(client, other, attempt, lost(REFUSED, body=b"another's"))
+        typed.call("llm.export", client, str(file))
+        assert json.loads(file.read_text())["body"] == "too busy"
+        assert caplog.record_tuples[-1] == ("llm-fallback", ALERT, f"wrote status at a.com:80 to {file}")
 
     typing(scene)
 

@@ -1,6 +1,7 @@
 """What a reload replaces, and what is known of it afterwards."""
 
 import asyncio
+import logging
 import re
 import threading
 from collections.abc import Callable, Coroutine
@@ -13,7 +14,7 @@ import pytest
 from llm_fallback.config import Loaded, Severity, Snapshot, load
 from llm_fallback.config.in_force import Configuration, Sources
 from llm_fallback.mitm import reload
-from llm_fallback.mitm.reload import BadConfigurationError, Reloader
+from llm_fallback.mitm.reload import NOTHING_LOADED, BadConfigurationError, Reloader
 from tests.support.mesh import Host, write_mesh
 
 DEADLINE_S = 30.0
@@ -134,6 +135,24 @@ def test_a_bad_edit_and_its_repair(stage: Stage, caplog: pytest.LogCaptureFixtur
     stage.play(scene)
     assert stage.configuration.loaded_at == 2.0
     assert [snapshot.manages("second.test") for snapshot in stage.adopted] == [False, True]
+
+
+def test_without_a_configuration_there_is_nothing_to_watch(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody looks at saved flows: one that is set later is loaded, and watched from then on."""
+
+    caplog.set_level(logging.INFO)
+
+    async def scene(stage: Stage) -> None:
+        stage.reloader.watch(is_on=True)
+        assert await stage.reloader.load() == NOTHING_LOADED
+        assert [record.levelname for record in caplog.records] == ["INFO"]
+        assert len(asyncio.all_tasks()) == 2
+        stage.reloader.switch_to(stage.sources)
+        assert len(asyncio.all_tasks()) == 3
+
+    stage.play(scene)
 
 
 def test_what_was_bad_and_is_as_before(stage: Stage) -> None:

@@ -5,8 +5,8 @@ Every decision is asked of the functions that the proxy itself asks, in the orde
 """
 
 from llm_fallback.explanation.explain import explain
-from llm_fallback.explanation.model import Explanation
+from llm_fallback.explanation.model import Explanation, places_of
 from llm_fallback.explanation.text import as_text
 from llm_fallback.explanation.values import as_data
 
-__all__ = ["Explanation", "as_data", "as_text", "explain"]
+__all__ = ["Explanation", "as_data", "as_text", "explain", "places_of"]

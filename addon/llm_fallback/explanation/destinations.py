@@ -6,12 +6,13 @@ from llm_fallback import local_replies
 from llm_fallback.config.destination import Destination
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import RouteDestination
-from llm_fallback.config.snapshot import Snapshot, Target
+from llm_fallback.config.snapshot import Snapshot, Target, TargetKey, name_of
 from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.draws import HighestDraw
 from llm_fallback.explanation.places import IsEjected, candidates, is_healthy, place
 from llm_fallback.explanation.sending import sent
 from llm_fallback.messages import OriginalRequest, Outgoing
+from llm_fallback.outlier import Endpoint
 from llm_fallback.rescue.retries import retries_at
 from llm_fallback.resources.llmfallbackpolicy import AllEjected
 from llm_fallback.retry import try_timeout_s
@@ -22,17 +23,18 @@ from llm_fallback.selection import choose_target
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asked:
-    """A request that falls under a rule, credentials included, and who is healthy."""
+    """A request that falls under a rule, credentials included, who is healthy, and its host's pin."""
 
     snapshot: Snapshot
     request: OriginalRequest
     matched: Matched
     is_ejected: IsEjected
+    pinned: TargetKey | None = None
 
     @property
     def rescue(self) -> RescuePolicy | None:
-        """The policy that saves the request if it fails; a large one has none."""
-        policy = self.matched.route.rescue
+        """The policy that saves the request if it fails; a large one has none, nor has one that is pinned."""
+        policy = None if self.pinned else self.matched.route.rescue
         return policy if policy and len(self.request.body) <= policy.max_request_bytes else None
 
 
@@ -58,14 +60,14 @@ def mirrors(asked: Asked) -> tuple[model.Mirror, ...]:
 
 
 def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> model.Destination:
-    only, port = (chosen,), asked.request.port
-    routed = choose_destination(asked.snapshot, only, listener_port=port, rng=HighestDraw())
+    routed = _routed(asked, chosen)
     chain = _chain(asked, routed)
     taken = _taken(asked, routed, chain)
-    endpoints = candidates(taken, asked.is_ejected) if taken else ()
+    # Whoever is pinned is asked, ejected or not.
+    endpoints = candidates(taken, _nobody if asked.pinned else asked.is_ejected) if taken else ()
     answer = None if endpoints else _answer(asked, routed, chain)
     told = model.Destination(
-        name=_name(asked, chosen.destination),
+        name=name_of(asked.pinned) if asked.pinned else _name(asked, chosen.destination),
         percent=percent,
         request_headers=redacted.operations(chosen.headers.request),
         response_headers=redacted.operations(chosen.headers.response),
@@ -79,7 +81,7 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
     )
     if taken is None or not endpoints:
         return told
-    fell_back = taken is not routed.target
+    fell_back = taken is not _target(asked, chosen.destination)
     matched, is_rescue = asked.matched, asked.rescue is not None
     plan = Plan.of(matched.route, matched.match, chosen, fell_back=fell_back, is_rescue=is_rescue)
     outgoing = rewrite(asked.request, taken, asked.snapshot.provider_of(asked.request.host), plan)
@@ -91,6 +93,18 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
             asked.request, outgoing.for_attempt(1, _timeout_s(asked, taken, outgoing)), taken, endpoints, plan
         ),
     )
+
+
+def _routed(asked: Asked, chosen: RouteDestination) -> Routed:
+    """The target and the fallback of a destination, or the pinned target in their place."""
+    if asked.pinned:
+        return Routed(chosen, asked.snapshot.target(asked.pinned), None)
+    port = asked.request.port
+    return choose_destination(asked.snapshot, (chosen,), listener_port=port, rng=HighestDraw())
+
+
+def _nobody(_target: Target, _endpoint: Endpoint) -> bool:
+    return False
 
 
 def _chain(asked: Asked, routed: Routed) -> tuple[Target, ...]:
@@ -144,7 +158,7 @@ def _use(routed: Routed, taken: Target) -> model.Use:
 
 def _fallback(asked: Asked, routed: Routed, taken: Target | None) -> model.Fallback | None:
     written = routed.destination.fallback
-    if written is None:
+    if written is None or asked.pinned:
         return None
     target, fallback = routed.target, routed.fallback
     if target is None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from llm_fallback import cors, faults, local_replies, redirects
 from llm_fallback.config.routes import Fault, Route
-from llm_fallback.config.snapshot import Snapshot
+from llm_fallback.config.snapshot import Snapshot, TargetKey
 from llm_fallback.explanation import model, redacted
 from llm_fallback.explanation.destinations import Asked, destinations, mirrors
 from llm_fallback.explanation.draws import HighestDraw
@@ -16,11 +16,13 @@ from llm_fallback.retry import MAX_REPLAY_BYTES
 from llm_fallback.routing import Matched, find_route
 
 
-def explain(snapshot: Snapshot, request: OriginalRequest, *, is_ejected: IsEjected) -> model.Explanation:
+def explain(
+    snapshot: Snapshot, request: OriginalRequest, *, is_ejected: IsEjected, pinned: TargetKey | None = None
+) -> model.Explanation:
     """What would happen to the request.
 
     `is_ejected` tells the health of a target's endpoints, as `Health.is_ejected` does. The endpoints are
-    those of the configuration: nothing is resolved.
+    those of the configuration: nothing is resolved. `pinned` is where a person has pinned the host to.
     """
     told = model.Explanation(redacted.request(request), None)
     virtual_host = snapshot.virtual_host(request.host)
@@ -37,7 +39,7 @@ def explain(snapshot: Snapshot, request: OriginalRequest, *, is_ejected: IsEject
     if matched is None:
         return replace(told, answer=redacted.answer(local_replies.NO_ROUTE, "no rule matches"))
     told = replace(told, rule=_rule(matched, number=place + 1, of=len(routes)))
-    return _under_rule(told, Asked(snapshot, request, matched, is_ejected), facts)
+    return _under_rule(told, Asked(snapshot, request, matched, is_ejected, pinned), facts)
 
 
 def _under_rule(told: model.Explanation, asked: Asked, facts: RequestFacts) -> model.Explanation:
@@ -62,7 +64,7 @@ def _under_rule(told: model.Explanation, asked: Asked, facts: RequestFacts) -> m
         retries=None if why_no_retries else route.retries,
         why_no_retries=why_no_retries,
         rescue=asked.rescue,
-        why_no_rescue=_why_no_rescue(route, len(request.body)),
+        why_no_rescue=_why_no_rescue(asked),
         mirrors=mirrors(asked),
     )
 
@@ -91,9 +93,11 @@ def _certain_abort(fault: Fault | None) -> LocalReply | None:
     return faults.decide(fault, HighestDraw()).reply()
 
 
-def _why_no_rescue(route: Route, body_bytes: int) -> str | None:
-    policy = route.rescue
-    if policy and body_bytes > policy.max_request_bytes:
+def _why_no_rescue(asked: Asked) -> str | None:
+    policy = asked.matched.route.rescue
+    if policy and asked.pinned:
+        return f"the pin takes the place of {policy.source}"
+    if policy and len(asked.request.body) > policy.max_request_bytes:
         return f"the body is larger than the {policy.max_request_bytes} bytes of {policy.source}"
     return None
 

@@ -207,3 +207,13 @@ class Explanation:
     why_no_rescue: str | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors_headers: Headers | None = None
+
+
+def places_of(told: Explanation) -> tuple[Place, ...]:
+    """Where the request may be sent, each once."""
+    found = [
+        place
+        for each in told.destinations
+        for place in (each.target, each.fallback.place if each.fallback else None, *each.chain, each.place)
+    ]
+    return tuple({place.name: place for place in found if place}.values())

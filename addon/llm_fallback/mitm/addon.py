@@ -40,7 +40,7 @@ from llm_fallback.mitm.admin_page import AdminPage, PageActions
 from llm_fallback.mitm.attempt_flows import AttemptFlows
 from llm_fallback.mitm.carriage import Carriage
 from llm_fallback.mitm.commands import Commands
-from llm_fallback.mitm.reload import BadConfigurationError, Reloader, managing
+from llm_fallback.mitm.reload import NOTHING_LOADED, BadConfigurationError, Reloader, managing
 from llm_fallback.mitm.retention import Retention
 from llm_fallback.telemetry import BadTelemetryError, Reporters
 from llm_fallback.upstream.defects import report, tell
@@ -240,7 +240,10 @@ class LLMFallback:
             if ctx.options.server or self._is_running:
                 raise exceptions.OptionsError(str(error)) from None
             # Somebody only looks at saved flows, which tell their story themselves.
-            logger.warning("no configuration is in force: %s", error)
+            if any(path.exists() for path in paths):
+                logger.warning("no configuration is loaded: %s", error)
+            else:
+                logger.info(NOTHING_LOADED)
 
     def _refused(self, told: str) -> None:
         self._history.note(Kind.RELOAD, told, self._engine.wall_clock())

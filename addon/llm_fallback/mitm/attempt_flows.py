@@ -1,11 +1,13 @@
 """Failed attempts as flows of their own, for those who look: they are shown and saved, and go nowhere."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from mitmproxy import ctx, http
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.flow import Error
+from mitmproxy.net.http import status_codes
 
 from llm_fallback import story
 from llm_fallback.echoes import Echoes
@@ -23,6 +25,12 @@ LOST = ":leftwards_arrow_with_hook:"
 """The marker of such a flow."""
 
 _DETAILED = 2
+
+
+def client_of(flow: http.HTTPFlow) -> str | None:
+    """The id of the client's flow, of one that shows an attempt. A file may have anything in its place."""
+    attempt = flow.metadata.get(METADATA)
+    return str(attempt.get("of")) if isinstance(attempt, Mapping) else None
 
 
 class AttemptFlows:
@@ -61,12 +69,24 @@ def _flow_of(flow: http.HTTPFlow, lost: LostAttempt) -> http.HTTPFlow:
         packed = next((v for n, v in lost.headers if n.lower() == "content-encoding"), "")
         body = packed_bodies.without(echoes, lost.body, packed)
         shown.response = http.Response(
-            b"HTTP/1.1", attempt.status, b"", http.Headers(fields), body, None, began_answering, now
+            b"HTTP/1.1",
+            attempt.status,
+            _reason(attempt.status),
+            http.Headers(fields),
+            body,
+            None,
+            began_answering,
+            now,
         )
     shown.comment = story.lost(attempt, flow.id)
     shown.marked = LOST
     shown.metadata[METADATA] = {"of": flow.id, **story.attempt_as_data(attempt)}
     return shown
+
+
+def _reason(status: int) -> bytes:
+    """The usual phrase: the one that came is not kept."""
+    return status_codes.RESPONSES.get(status, "").encode()
 
 
 def _deliver(flow: http.HTTPFlow) -> None:

@@ -1,6 +1,6 @@
 """What a flow still tells of its request and of its failure, also one that was saved somewhere else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mitmproxy import http
@@ -67,20 +67,21 @@ def story_of(flow: http.HTTPFlow) -> list[str]:
     return lines
 
 
-def fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
+def fault_data(flow: http.HTTPFlow, lost: Iterable[http.HTTPFlow] = ()) -> dict[str, Any]:
     """The failure that the flow shows, as data with which it can be injected; `place` is whose it was.
 
-    Raises BadActionError if the flow shows none, or one of the proxy's own.
+    `lost` are the flows of its failed attempts, which have what came back. Raises BadActionError if the flow
+    shows none, or one of the proxy's own.
     """
     try:
-        return _fault_data(flow)
+        return _fault_data(flow, lost)
     except BadActionError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError):  # it comes from a file, which may hold anything
         raise BadActionError("what this flow tells of its attempts cannot be read") from None
 
 
-def _fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
+def _fault_data(flow: http.HTTPFlow, lost: Iterable[http.HTTPFlow]) -> dict[str, Any]:
     attempt = flow.metadata.get(attempt_flows.METADATA)
     if isinstance(attempt, Mapping):
         return _data(attempt, _lost(flow, attempt))
@@ -96,8 +97,15 @@ def _fault_data(flow: http.HTTPFlow) -> dict[str, Any]:
         return _data(made[-1], fault)
     for each in made:
         if each.get("failure") or (each.get("status") or 0) >= 400:
-            return _data(each, _without_answer(each))
+            shown = next((one for one in lost if _shows(one, each)), None)
+            return _data(each, _lost(shown, each) if shown else _without_answer(each))
     raise BadActionError("nothing failed in this flow")
+
+
+def _shows(lost: http.HTTPFlow, attempt: Mapping[str, Any]) -> bool:
+    """Whether it is the flow of this attempt."""
+    told = lost.metadata[attempt_flows.METADATA]
+    return all(told.get(name) == attempt.get(name) for name in ("target", "endpoint", "began_s"))
 
 
 def _data(attempt: Mapping[str, Any], fault: Fault) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
+from mitmproxy.log import ALERT
 
 from llm_fallback import overview
-from llm_fallback.config.snapshot import Snapshot
-from llm_fallback.explanation import as_text, explain
+from llm_fallback.config.snapshot import Snapshot, name_of
+from llm_fallback.explanation import as_text, explain, places_of
+from llm_fallback.messages import OriginalRequest
 from llm_fallback.mitm import attempt_flows, captured
 from llm_fallback.overrides import BadActionError, FaultKind
 from llm_fallback.overrides.words import OPTIONS, fault_file, fault_words, seconds
@@ -134,26 +136,40 @@ class Commands:
         self._actions.clear(what)
 
     @_typed("llm.explain")
-    def explain(self, flow: flow.Flow) -> Sequence[str]:
-        """Say what happened to a flow's request, and what would happen to it now, and why."""
-        shown = self._client_flow(_http(flow))
+    def explain(self, flow: Sequence[flow.Flow]) -> Sequence[str]:
+        """Say what happened to a flow's request, and what would happen to it now, and why.
+
+        Flows of its attempts may be among those that are named.
+        """
+        shown = _the_one([self._client_flow(_http(each)) for each in flow])
         happened = captured.story_of(shown)
-        request = captured.request_of(shown)
-        told = explain(self._snapshot(), request, is_ejected=self._engine.health.is_ejected)
-        lines = [*happened, *(["", "Now:"] if happened else []), *as_text(told, width=_WIDTH).splitlines()]
-        if pinned := self._engine.overrides.pinned_name(request.host):
-            lines.append(f"pinned   but all requests for {request.host} go to {pinned} until llm.clear")
-        return lines
+        return [*happened, *(["", "Now:"] if happened else []), *self._now(captured.request_of(shown))]
+
+    def _now(self, request: OriginalRequest) -> Iterator[str]:
+        """What a person has set comes first: it explains what follows."""
+        if self._snapshot().is_empty:
+            yield "no configuration is loaded: nothing is managed"
+            return
+        health, overrides = self._engine.health, self._engine.overrides
+        pinned = overrides.pinned(request.host)
+        told = explain(self._snapshot(), request, is_ejected=health.is_ejected, pinned=pinned)
+        if pinned and told.rule:
+            yield f"pinned   all requests for {request.host} go to {name_of(pinned)} until llm.clear"
+        keys = [(place.host, place.port, place.subset) for place in places_of(told)]
+        for each in reversed(overrides.faults):  # the newest strikes first
+            if any(each.place.covers(key) for key in keys):
+                yield f"injected fault {each.id} at {each.place}: {each}, until llm.clear"
+        yield from as_text(told, width=_WIDTH).splitlines()
 
     @_typed("llm.export")
     def export(self, flow: flow.Flow, path: types.Path) -> None:
         """Write the failure that a flow shows to a file, with which llm.fault can inject it."""
-        data = captured.fault_data(_http(flow))
+        data = captured.fault_data(_http(flow), self._attempts_of(flow))
         try:
             Path(path).expanduser().write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         except (OSError, RuntimeError, ValueError) as error:
             raise BadActionError(f"{path} cannot be written ({_reason(error)})") from None
-        logger.info("wrote %s at %s to %s", data["kind"], data["place"], path)
+        logger.log(ALERT, "wrote %s at %s to %s", data["kind"], data["place"], path)  # as actions are told
 
     @command.command("llm.places")  # type: ignore[untyped-decorator]  # it is mitmproxy's
     def places(self) -> Sequence[str]:
@@ -180,18 +196,34 @@ class Commands:
         """List the words of a fault."""
         return [*FaultKind, *OPTIONS, "-f"]
 
+    def _attempts_of(self, shown: flow.Flow) -> Iterator[http.HTTPFlow]:
+        """The flows that show its failed attempts, as far as they are in view."""
+        for each in ctx.master.addons.get("view") or ():
+            if isinstance(each, http.HTTPFlow) and attempt_flows.client_of(each) == shown.id:
+                yield each
+
     def _client_flow(self, shown: http.HTTPFlow) -> http.HTTPFlow:
         """The flow itself or, of one that shows an attempt, that of the client."""
-        attempt = shown.metadata.get(attempt_flows.METADATA)
-        if attempt is None:
+        client = attempt_flows.client_of(shown)
+        if client is None:
             return shown
         view = ctx.master.addons.get("view")
-        found = view.get_by_id(attempt.get("of", "")) if view else None
+        found = view.get_by_id(client) if view else None
         if not isinstance(found, http.HTTPFlow):
             raise BadActionError(
                 "this flow shows an attempt, and the client's flow is not here to be explained"
             )
         return found
+
+
+def _the_one(shown: Sequence[http.HTTPFlow]) -> http.HTTPFlow:
+    """The client's flow, however many of its attempts were named with it."""
+    found = {each.id: each for each in shown}
+    if not found:
+        raise BadActionError("there is no such flow; name one as @focus, @ID or '~comment ID'")
+    if len(found) > 1:
+        raise BadActionError(f"one flow is explained at a time; these are {len(found)}")
+    return next(iter(found.values()))
 
 
 def _http(shown: flow.Flow) -> http.HTTPFlow:

@@ -16,6 +16,8 @@ from llm_fallback.wording import some_of
 
 logger = logging.getLogger("llm-fallback")
 
+NOTHING_LOADED = "no configuration is loaded; llm_config says where it is"
+
 _LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
 
 
@@ -106,7 +108,7 @@ class Reloader:
         if self._watcher:
             self._watcher.cancel()
             self._watcher = None
-        if self._is_watching and self._server:
+        if self._is_watching and self._server and self.configuration.loaded_at is not None:
             following = watch.follow(self.configuration.sources.paths, self.notice)
             self._watcher = asyncio.get_running_loop().create_task(following, name="llm-fallback watch")
 
@@ -125,6 +127,9 @@ class Reloader:
     async def _reload(self, known: bytes | None) -> str | None:
         """What is wrong with what is there now, if it is not what is known."""
         before = self.configuration
+        if before.loaded_at is None:
+            logger.info(NOTHING_LOADED)
+            return NOTHING_LOADED
         try:
             reading = await asyncio.to_thread(_read, before.sources, known)
             if reading and self.configuration is before:  # or an option was set meanwhile: that is newer
