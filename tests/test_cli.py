@@ -222,13 +222,16 @@ def test_script(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path(out.strip()).is_file()
 
 
-@pytest.mark.parametrize("option", ["--help", "--version", "check --help"])
+@pytest.mark.parametrize(
+    "option", ["--help", "--version", *(f"{name} --help" for name in ("check", "explain", "fault", "run"))]
+)
 def test_help_and_version(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    """Are no failure."""
+    """Are no failure, and fit where code does."""
     status, out, _ = run(capsys, *option.split())
 
     assert status == 0
     assert out
+    assert max(map(len, out.splitlines())) <= 110
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:

@@ -95,7 +95,7 @@ def test_nobody_is_there(
     announce(tmp_path, monkeypatch)
 
     assert main(["clear"]) == 1
-    assert capsys.readouterr().err == "no proxy of this account is running with an admin page\n"
+    assert "no proxy of this account is running with an admin page; start one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

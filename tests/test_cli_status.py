@@ -13,6 +13,11 @@ from llm_fallback import overview
 from llm_fallback.cli import main
 from tests.support.admin import Admin, announce, serving, state
 
+NOBODY = (
+    "no proxy of this account is running with an admin page; start one with llm-fallback run, or with"
+    " mitmproxy's --set llm_admin=127.0.0.1:9901"
+)
+
 
 @pytest.fixture
 def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
@@ -32,7 +37,8 @@ def test_the_table(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
         f"127.0.0.1:8080, up 5 min, http://{admin.address}",
         "",
         "TARGET    ENDPOINT      STATE                     RETURNS  REQ  FAIL",
-        "a.com:80  10.0.0.1:443  ejected: consecutive 5xx  in 8 s    12     3",
+        "a.com:80  2 endpoints                                       12     3",
+        "          10.0.0.1:443  ejected: consecutive 5xx  in 8 s",
         "          10.0.0.2:443  in rotation",
         "b.com:80  -             no endpoint                          0     0",
     ]
@@ -177,7 +183,10 @@ def crowded() -> Mapping[str, Any]:
         (76, "TARGET    ENDPOINT      STATE                     RETURNS  ACTIVE  REQ  FAIL"),
         (75, "TARGET    ENDPOINT      STATE                     RETURNS  REQ  FAIL"),
         (60, "TARGET    ENDPOINT      STATE             RETURNS  REQ  FAIL"),
-        (40, "TARG…  ENDPO…  STATE   RETUR…  REQ  FAIL"),
+        (54, "TARGET    ENDPOINT      STATE                  RETURNS"),
+        (44, "TARGET    ENDPOINT      STATE        RETURNS"),
+        (40, "TARGET    ENDPOINT      STATE"),
+        (32, "TARGET    ENDPOINT    STATE"),
     ],
 )
 def test_nothing_is_wider_than_the_terminal(
@@ -187,7 +196,7 @@ def test_nothing_is_wider_than_the_terminal(
     width: int,
     header: str,
 ) -> None:
-    """First a column goes, then cells are clipped; what says which edit is wrong is wrapped and whole."""
+    """Columns go before names are clipped; what says which edit is wrong is wrapped and whole."""
     admin.answers["/api/state"] = (200, crowded())
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -243,9 +252,9 @@ def test_nobody_is_there(
     assert main(["status"]) == 1
 
     assert capsys.readouterr().err.splitlines() == [
-        "no proxy of this account is running with an admin page",
+        NOBODY,
         "the proxy at 127.0.0.1:1 does not answer",
-        "2 proxies are running; say which one by its admin page: 127.0.0.1:1, 127.0.0.1:2",
+        "2 proxies are running; say which one with --admin ADDRESS: 127.0.0.1:1, 127.0.0.1:2",
     ]
 
 

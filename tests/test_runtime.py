@@ -13,6 +13,7 @@ import pytest
 
 from llm_fallback import runtime
 from llm_fallback.runtime import NoRuntimeError, Runtime
+from tests.support.proxy import ROOT
 
 HERE = Runtime(os.getpid(), ("127.0.0.1:8080",), "127.0.0.1:9901", "t0ken", 1_700_000_000.5)
 THERE = replace(HERE, pid=os.getppid(), admin="127.0.0.1:9902", started_at=1_700_000_001.0)
@@ -61,7 +62,9 @@ def test_what_is_removed_is_not_found(environment: Mapping[str, str]) -> None:
     runtime.remove(HERE, environment)
     runtime.remove(HERE, environment)
 
-    with pytest.raises(NoRuntimeError, match=r"^no proxy of this account is running with an admin page$"):
+    with pytest.raises(
+        NoRuntimeError, match=r"^no proxy .* an admin page; start one with llm-fallback run, or "
+    ):
         runtime.find(environment=environment)
 
 
@@ -72,6 +75,34 @@ def test_a_process_that_has_ended_is_forgotten(environment: Mapping[str, str]) -
 
     assert runtime.find(environment=environment) == HERE
     assert not stale.exists()
+
+
+def test_a_start_removes_what_stayed_behind(environment: Mapping[str, str]) -> None:
+    """The file of a process that was killed, with its token."""
+    stale = runtime.write(replace(THERE, pid=ended_process()), environment)
+    runtime.write(HERE, environment)
+
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"HOME": "/h", "LLM_FALLBACK_RUNTIME_DIR": "/a", "XDG_RUNTIME_DIR": "/b"},
+        {"HOME": "/h", "XDG_RUNTIME_DIR": "/b"},
+        {"HOME": "/h"},
+    ],
+)
+def test_the_documented_way_leads_there(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is set."""
+    monkeypatch.setenv("HOME", "/h")
+    lines = (ROOT / "docs/admin.md").read_text(encoding="utf-8").splitlines()
+    [line] = [line for line in lines if line.startswith("folder=")]
+    shell = ["sh", "-uc", f'{line}; printf %s "$folder"']
+    done = subprocess.run(shell, env={**environment}, capture_output=True, text=True, check=True)
+    assert Path(done.stdout) == runtime.folder(environment)
 
 
 def test_one_of_two(environment: Mapping[str, str]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from llm_fallback.wording import printable
 
 _HEADINGS = ("TARGET", "ENDPOINT", "STATE", "RETURNS", "ACTIVE", "REQ", "FAIL")
-_STATE, _RETURNS, _ACTIVE = 2, 3, 4
+_STATE, _RETURNS, _ACTIVE, _REQUESTS, _FAILURES = 2, 3, 4, 5, 6
 _NARROWEST = 4
+_SHORT_STATE = len("in rotation")
 _GAP = "  "
 _GREEN, _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 _COLOURS = {"in rotation": _GREEN, "held": _YELLOW}
@@ -72,16 +73,14 @@ def _rows(targets: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
         endpoints: Sequence[Mapping[str, Any]] = target["endpoints"] or (
             {"address": "-", "state": "no endpoint"},
         )
-        for number, endpoint in enumerate(endpoints):
-            of_target = (str(target.get(name, "")) if not number else "" for name in ("requests", "failures"))
-            yield (
-                target["name"] if not number else "",
-                endpoint["address"],
-                _state(endpoint),
-                _returns(endpoint),
-                str(endpoint.get("active_requests", "")),
-                *of_target,
-            )
+        counts = [str(target.get(name, "")) for name in ("requests", "failures")]
+        name = target["name"]
+        if len(endpoints) > 1:  # in a row of its own, or the counts would read as those of the first one
+            yield (name, f"{len(endpoints)} endpoints", "", "", "", *counts)
+            name, counts = "", ["", ""]
+        for endpoint in endpoints:
+            active = str(endpoint.get("active_requests", ""))
+            yield (name, endpoint["address"], _state(endpoint), _returns(endpoint), active, *counts)
 
 
 def _state(endpoint: Mapping[str, Any]) -> str:
@@ -106,21 +105,28 @@ def _table(rows: Sequence[Sequence[str]], width: int | None, paint: _Paint) -> I
         cells = [
             cell.rjust(widths[at]) if at > _RETURNS else cell.ljust(widths[at]) for at, cell in shown.items()
         ]
-        if number:
+        if number and row[_STATE]:
             cells[_STATE] = paint(cells[_STATE], _COLOURS.get(row[_STATE], _RED))
-            yield _GAP.join(cells)
-        else:
-            yield paint(_GAP.join(cells), _BOLD)
+        yield _GAP.join(cells) if number else paint(_GAP.join(cells), _BOLD)
 
 
 def _widths(rows: Sequence[Sequence[str]], width: int | None) -> dict[int, int]:
-    """How wide the columns are that are shown: all that say something, as far as there is room."""
+    """How wide the columns are that are shown: all that say something, as far as there is room.
+
+    Who it is about is the last to be cut: first go reasons of a state, then what is counted, then times.
+    """
     used = [at for at in range(len(_HEADINGS)) if at <= _STATE or any(row[at] for row in rows[1:])]
     widths = {at: max(len(row[at]) for row in rows) for at in used}
-    if width is None:
+    if width is None or _line(widths) <= width:
         return widths
-    if _line(widths) > width:
-        widths.pop(_ACTIVE, None)
+    widths.pop(_ACTIVE, None)
+    state = widths[_STATE]
+    widths[_STATE] = min(state, _SHORT_STATE)
+    for columns in (_REQUESTS, _FAILURES), (_RETURNS,):
+        if _line(widths) > width:
+            for at in columns:
+                widths.pop(at, None)
+    widths[_STATE] = min(state, widths[_STATE] + max(0, width - _line(widths)))
     while _line(widths) > width:
         widest = max(widths, key=lambda at: widths[at])
         if widths[widest] <= _NARROWEST:

@@ -61,6 +61,7 @@ def write(runtime: Runtime, environment: Mapping[str, str] = os.environ) -> Path
 
     Raises OSError if that cannot be.
     """
+    running(environment)  # whose files stayed behind: those of a process that was killed hold its token
     place = _folder(environment)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=place, prefix=".", suffix=".tmp")  # only its owner can read it
@@ -97,10 +98,14 @@ def find(admin: str | None = None, environment: Mapping[str, str] = os.environ) 
         found = tuple(each for each in found if each.admin == address)
     if len(found) > 1:
         pages = ", ".join(each.admin for each in found)
-        raise NoRuntimeError(f"{len(found)} proxies are running; say which one by its admin page: {pages}")
+        raise NoRuntimeError(f"{len(found)} proxies are running; say which one with --admin ADDRESS: {pages}")
+    if not found and admin is None:
+        raise NoRuntimeError(
+            "no proxy of this account is running with an admin page; start one with llm-fallback run, or with"
+            " mitmproxy's --set llm_admin=127.0.0.1:9901"
+        )
     if not found:
-        page = f"the admin page {admin}" if admin else "an admin page"
-        raise NoRuntimeError(f"no proxy of this account is running with {page}")
+        raise NoRuntimeError(f"no proxy of this account is running with the admin page {admin}")
     return found[0]
 
 

@@ -21,8 +21,9 @@ Make a provider fail, as far as the proxy and its clients can tell:
   llm-fallback fault api.example.com delay 2s --percentage 50
   llm-fallback fault -f captured.json
 
-Kinds: {", ".join(FaultKind)}. cut is an answer of 200 that breaks off. hang never answers. A file is one that
-llm.export has written. It lasts until llm-fallback clear, or until the proxy ends."""
+Kinds: {", ".join(FaultKind)}.
+cut is an answer of 200 that breaks off, hang never answers. A file is one that llm.export has written.
+A fault lasts until llm-fallback clear, or until the proxy ends."""
 
 type _Asked = Callable[[argparse.Namespace], dict[str, Any]]
 

@@ -57,7 +57,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="'NAME: VALUE'",
         help="of the request; may be repeated",
     )
-    parser.add_argument("--body", default="", metavar="TEXT", help="the body, or @FILE with it")
+    parser.add_argument("--body", default="", metavar="TEXT|@FILE", help="the body, or the file with it")
     parser.add_argument(
         "--eject",
         dest="ejected",

@@ -88,7 +88,10 @@ class LLMFallback:
             quotations.install(),
             contentviews.install(),
             hangup.install(
-                master.event_loop, on_demand=self._reloader.demand, on_terminal_closed=master.shutdown
+                master.event_loop,
+                on_demand=self._reloader.demand,
+                on_terminal_closed=master.shutdown,
+                at_the_end=self._page.forget,
             ),
         ]
 

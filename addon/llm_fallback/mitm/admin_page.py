@@ -77,6 +77,10 @@ class AdminPage:
         if self._listener:
             self._listener.close()
             self._listener = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove the file by which other programs find the page, with its token."""
         if self._known_as:
             try:
                 runtime.remove(self._known_as)

@@ -11,9 +11,16 @@ _GRACE_S = 2.0
 
 
 def install(
-    loop: asyncio.AbstractEventLoop, *, on_demand: Callable[[], None], on_terminal_closed: Callable[[], None]
+    loop: asyncio.AbstractEventLoop,
+    *,
+    on_demand: Callable[[], None],
+    on_terminal_closed: Callable[[], None],
+    at_the_end: Callable[[], None],
 ) -> Callable[[], None]:
-    """Handle SIGHUP where there is one; returns what undoes it."""
+    """Handle SIGHUP where there is one; returns what undoes it.
+
+    `at_the_end` is called where the loop does not come to end it in order, in a thread of its own.
+    """
     if not hasattr(signal, "SIGHUP"):
         return lambda: None
     before = signal.getsignal(signal.SIGHUP)
@@ -24,7 +31,7 @@ def install(
         if ends_with_terminal and not _has_terminal():
             # The console reads from its closed terminal for ever, and nothing in its loop comes to pass.
             signal.signal(number, signal.SIG_DFL)
-            _in_any_case_after(_GRACE_S, number)
+            _in_any_case_after(_GRACE_S, number, at_the_end)
             loop.call_soon_threadsafe(on_terminal_closed)
         else:
             loop.call_soon_threadsafe(on_demand)
@@ -40,8 +47,14 @@ def install(
     return uninstall
 
 
-def _in_any_case_after(seconds: float, number: int) -> None:
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+def _in_any_case_after(seconds: float, number: int, at_the_end: Callable[[], None]) -> None:
+    def end() -> None:
+        try:
+            at_the_end()
+        finally:
+            os.kill(os.getpid(), number)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
 
