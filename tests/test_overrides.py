@@ -292,5 +292,5 @@ def test_clearing() -> None:
     assert overrides.clear_faults(Place("a.com", 80)) == 2
     assert [str(each.place) for each in overrides.faults] == ["a.com", "b.com:80"]
     assert overrides.clear_faults() == 2
-    assert (overrides.pinned_name("A.com."), overrides.clear_pins("A.com")) == ("b.com:80", 1)
+    assert (overrides.pinned("A.com."), overrides.clear_pins("A.com")) == (("b.com", 80, None), 1)
     assert (overrides.pinned("a.com"), overrides.clear_pins()) == (None, 1)

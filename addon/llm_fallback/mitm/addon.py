@@ -91,7 +91,7 @@ class LLMFallback:
                 master.event_loop,
                 on_demand=self._reloader.demand,
                 on_terminal_closed=master.shutdown,
-                at_the_end=self._page.forget,
+                at_once=self._page.forget,
             ),
         ]
 

@@ -15,11 +15,11 @@ def install(
     *,
     on_demand: Callable[[], None],
     on_terminal_closed: Callable[[], None],
-    at_the_end: Callable[[], None],
+    at_once: Callable[[], None],
 ) -> Callable[[], None]:
     """Handle SIGHUP where there is one; returns what undoes it.
 
-    `at_the_end` is called where the loop does not come to end it in order, in a thread of its own.
+    The terminal's end is told to `at_once` where the signal is handled: the loop may not come to anything.
     """
     if not hasattr(signal, "SIGHUP"):
         return lambda: None
@@ -29,9 +29,10 @@ def install(
 
     def hang_up(number: int, _frame: FrameType | None) -> None:
         if ends_with_terminal and not _has_terminal():
+            at_once()  # before another signal is the end: the kernel sends one, and so does the shell
             # The console reads from its closed terminal for ever, and nothing in its loop comes to pass.
             signal.signal(number, signal.SIG_DFL)
-            _in_any_case_after(_GRACE_S, number, at_the_end)
+            _in_any_case_after(_GRACE_S, number)
             loop.call_soon_threadsafe(on_terminal_closed)
         else:
             loop.call_soon_threadsafe(on_demand)
@@ -47,14 +48,8 @@ def install(
     return uninstall
 
 
-def _in_any_case_after(seconds: float, number: int, at_the_end: Callable[[], None]) -> None:
-    def end() -> None:
-        try:
-            at_the_end()
-        finally:
-            os.kill(os.getpid(), number)
-
-    timer = threading.Timer(seconds, end)
+def _in_any_case_after(seconds: float, number: int) -> None:
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
     timer.daemon = True
     timer.start()
 

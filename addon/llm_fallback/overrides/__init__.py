@@ -6,7 +6,7 @@ In memory only, and gone at restart. Ejections by hand are `Health`'s, which dec
 import random
 from dataclasses import dataclass
 
-from llm_fallback.config.snapshot import TargetKey, name_of
+from llm_fallback.config.snapshot import TargetKey
 from llm_fallback.outlier import Endpoint
 from llm_fallback.overrides.errors import BadActionError
 from llm_fallback.overrides.fault import Fault, FaultKind, fault_of
@@ -41,11 +41,6 @@ class Overrides:
     def pinned(self, host: str) -> TargetKey | None:
         """The target that requests for a managed host go to, whatever rules and health say."""
         return self.pins.get(host.lower().removesuffix("."))
-
-    def pinned_name(self, host: str) -> str | None:
-        """The name of that target."""
-        key = self.pinned(host)
-        return name_of(key) if key else None
 
     def inject(self, place: Place, fault: Fault) -> Injected:
         """Have the fault strike attempts at the place from now on."""
