@@ -21,7 +21,7 @@ from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
 from llm_fallback.config.snapshot import Service, Snapshot, Target
 from llm_fallback.events import Acted, Event
 from llm_fallback.metrics import Metrics
-from llm_fallback.mitm import attempts
+from llm_fallback.mitm import attempt_flows
 from llm_fallback.mitm.admin_page import AdminPage
 from llm_fallback.mitm.commands import Commands
 from llm_fallback.outlier import Endpoint
@@ -265,7 +265,7 @@ def test_explain_takes_a_request_with_its_attempts() -> None:
 
     def scene(typed: Typed) -> None:
         client, attempt, another = managed(), lost(FAILED), managed()
-        attempt.metadata[attempts.METADATA]["of"] = client.id
+        attempt.metadata[attempt_flows.METADATA]["of"] = client.id
         client.comment, attempt.comment = "chat | 1f2e3d4c", "attempt | 1f2e3d4c"
         typed.view(client, attempt, another)
         assert typed.run("llm.explain '~comment 1f2e3d4c'") == typed.call("llm.explain", [client])
@@ -300,9 +300,9 @@ def test_what_a_client_was_saved_from_is_exported_whole(
 
     def scene(typed: Typed) -> None:
         client, attempt = managed(ended(REFUSED, FINE)), lost(REFUSED, body=b"too busy")
-        attempt.metadata[attempts.METADATA]["of"] = client.id
+        attempt.metadata[attempt_flows.METADATA]["of"] = client.id
         other = lost(replace(REFUSED, began_s=0.1), body=b"another")
-        other.metadata[attempts.METADATA]["of"] = client.id
+        other.metadata[attempt_flows.METADATA]["of"] = client.id
         typed.call("llm.export", client, str(file))
         assert "body" not in json.loads(file.read_text())
         typed.view(client, other, attempt, lost(REFUSED, body=b"another's"))
