@@ -58,13 +58,13 @@ def _never_fulfilled(entry: HTTPMatchRequest) -> Iterator[tuple[Path, str, str]]
         if "?" in text:
             yield ("uri", kind), "the query is no part of the path", "write queryParams"
         elif text and text != "*" and not text.startswith("/"):  # which OPTIONS asks for
-            yield ("uri", kind), "a path begins with /", f"write /{text}"
+            yield ("uri", kind), "a path begins with /", "begin it with /"
     for kind, text in _texts_of(entry.method):
         if text != text.upper() in METHODS:
             yield ("method", kind), "methods are in capitals", f"write {text.upper()}"
     for kind, text in _texts_of(entry.scheme):
         if text != text.lower():
-            yield ("scheme", kind), "schemes are in lower case", f"write {text.lower()}"
+            yield ("scheme", kind), "schemes are in lower case", "write http or https"
 
 
 def _texts_of(condition: UriMatch | None) -> Iterator[tuple[str, str]]:
