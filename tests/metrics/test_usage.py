@@ -110,6 +110,16 @@ def test_names_are_bounded() -> None:
     assert found[f"tokens_total.a.com.{OTHER}.{OTHER}.input"] == 150
 
 
+def test_a_terminals_commands_are_not_passed_on() -> None:
+    """A provider may call its model what it likes; no half of a character is left, either."""
+    found = spent(handled(tried(), answer=said("\x1b]0;m\x07\x9b2J\ud83d模" + "\x1b" * 300, written=None)))
+
+    (name,) = found
+    assert name.isprintable()
+    assert name.startswith(r"tokens_total.a.com.r.\x1b]0;m\x07\x9b2J?模\x1b")
+    assert len(name) < 250
+
+
 def test_a_reload_makes_room() -> None:
     """The names of hosts that are gone do not count any more."""
     metrics = counted(*(handled(tried(), answer=said(f"m{number}")) for number in range(MAX_NAMES)))
@@ -143,7 +153,7 @@ def test_prometheus() -> None:
     )
     found = samples(counted(event))
 
-    assert found['llm_fallback_tokens_total b.com q"\n r output'] == 2
+    assert found['llm_fallback_tokens_total b.com q"\\n r output'] == 2
     assert found["llm_fallback_lost_attempts_total a.com 503"] == 1
     assert found["llm_fallback_first_byte_milliseconds_bucket b.com 250"] == 0
     assert found["llm_fallback_first_byte_milliseconds_bucket b.com 500"] == 1

@@ -1,5 +1,7 @@
 """A bound on names that others choose. Pure."""
 
+from llm_fallback.messages import printable
+
 OTHER = "other"
 """What stands for all names that come after the first MAX_NAMES."""
 
@@ -30,5 +32,6 @@ class Names:
 
 
 def writable(name: str) -> str:
-    """The name, cut if it is long, and without what no file can hold: halves of surrogate pairs."""
-    return (name if name.isascii() else name.encode(errors="replace").decode())[:_MAX_LENGTH]
+    """The name, cut if it is long, without what no file can hold and what a terminal would act upon."""
+    whole = name[:_MAX_LENGTH].encode(errors="replace").decode()  # halves of surrogate pairs are no text
+    return printable(whole)[:_MAX_LENGTH]
