@@ -3,10 +3,10 @@
 import ipaddress
 import json
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -21,6 +21,12 @@ NO_PROOF = (
     "not allowed: this needs Content-Type: application/json, and either the proxy's token "
     "(Authorization: Bearer TOKEN) or to come from the admin page itself"
 )
+
+_HOST = re.compile(
+    r"(?:(?P<name>localhost)|\[(?P<v6>[0-9a-f.]*:[0-9a-f:.]*)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+"""A name or address and a port, and not all that may stand in a URL in their place."""
 
 _POLICY = "Content-Security-Policy"
 _HEADERS = {
@@ -114,10 +120,10 @@ def _port_of(request: web.Request) -> int | None:
 
 def _is_loopback(hosts: list[str]) -> bool:
     """Whether exactly one host is named, and it is this machine."""
-    if len(hosts) != 1:
+    named = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if named is None:
         return False
     try:
-        name = urlsplit(f"//{hosts[0]}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return bool(named["name"]) or ipaddress.ip_address(named["v6"] or named["v4"]).is_loopback
     except ValueError:
         return False
