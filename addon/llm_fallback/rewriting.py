@@ -76,8 +76,9 @@ class Plan:
     """What the rule of a request says about how it is sent.
 
     `match` is the one that held, for the prefix that it names. `is_weighted`: there are several destinations.
-    `fell_back`: the target is the fallback of the one that was chosen. `is_rescue`: a policy sends it there,
-    and nothing goes along that is only the chosen one's. Operations may write credentials.
+    `fell_back`: the target is another than the one that was chosen. `is_rescue`: a policy sends the request
+    there, `is_pinned`: a person does, and nothing goes along that is only the chosen one's. Operations may
+    write credentials.
     """
 
     rewrite: Rewrite | None = None
@@ -88,6 +89,7 @@ class Plan:
     llm_rule: str | None = None
     fell_back: bool = False
     is_rescue: bool = False
+    is_pinned: bool = False
 
     @classmethod
     def of(
@@ -98,6 +100,7 @@ class Plan:
         *,
         fell_back: bool,
         is_rescue: bool = False,
+        is_pinned: bool = False,
     ) -> "Plan":
         """The plan for a rule, the match that held and the destination that was chosen."""
         return cls(
@@ -109,6 +112,7 @@ class Plan:
             llm_rule=route.llm_rule,
             fell_back=fell_back,
             is_rescue=is_rescue,
+            is_pinned=is_pinned,
         )
 
 
@@ -223,9 +227,9 @@ def _for_target(plan: Plan, target: Target) -> HeaderOperations:
 
 
 def _is_foreign(plan: Plan, target: Target) -> bool:
-    """Whether a policy sends the request to another host than the rule does."""
+    """Whether a policy or a person sends the request to another host than the rule does."""
     chosen = plan.destination.destination.host if plan.destination else None
-    return plan.is_rescue and plan.fell_back and target.host != chosen
+    return (plan.is_rescue or plan.is_pinned) and plan.fell_back and target.host != chosen
 
 
 def _without_credentials(operations: HeaderOperations) -> HeaderOperations:

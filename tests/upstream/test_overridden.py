@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from llm_fallback.config.routes import Route
+from llm_fallback.config.routes import HeaderOperations, Route
+from llm_fallback.config.routes import Headers as Operations
 from llm_fallback.config.snapshot import Target
 from llm_fallback.outlier import Endpoint
 from llm_fallback.retry import Failure
@@ -89,6 +90,22 @@ def test_a_pin_keeps_the_rules_retries_and_limits() -> None:
     story = play((A, C), (ours,), Failure.RESET, Reply(after_s=9.0), before=pins)
 
     assert (story.statuses, story.places) == ([504], ["c.com", "c.com"])
+
+
+@pytest.mark.parametrize("destination", ["a.com", "c.com"])
+def test_a_rules_credential_is_for_its_own_destination(destination: str) -> None:
+    """As under a policy: a person's pin leads elsewhere, and the key was written for where the rule leads."""
+    written = HeaderOperations(set=(("x-api-key", "of-the-rule"), ("x-team", "blue")))
+    ours = rule(to(destination), headers=Operations(written))
+    asked = replace(POST, headers=(*POST.headers, ("idempotency-key", "i")))
+
+    (sent,) = play((A, C), (ours,), 200, requests=(asked,), before=pins).world.sent
+
+    is_its_own = destination == "c.com"
+    assert sent.host == "c.com"
+    assert sent.header("x-api-key") == ("of-the-rule" if is_its_own else None)
+    assert sent.header("idempotency-key") == ("i" if is_its_own else None)
+    assert sent.header("x-team") == "blue"
 
 
 def test_another_hosts_cookies_stay_out() -> None:

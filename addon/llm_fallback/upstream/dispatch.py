@@ -112,7 +112,7 @@ class Dispatch:
             self._shared, target, self._limits, self, hash_key=key, is_out=_nobody if is_pinned else None
         )
         self._to_mirror = matched, routed
-        answer = await attempts.run(self._outgoing(matched, routed, target))
+        answer = await attempts.run(self._outgoing(matched, routed, target, is_pinned=is_pinned))
         is_foreign = is_pinned and target.host != self._request.host.lower()
         return Sent(answer, target, attempts.flags, charge=attempts.charge, is_foreign=is_foreign)
 
@@ -166,11 +166,21 @@ class Dispatch:
                 yield Candidate(target, outgoing, *self._hash(target))
 
     def _outgoing(
-        self, matched: Matched, routed: Routed, target: Target, *, is_rescue: bool = False
+        self,
+        matched: Matched,
+        routed: Routed,
+        target: Target,
+        *,
+        is_rescue: bool = False,
+        is_pinned: bool = False,
     ) -> Outgoing:
-        fell_back = target is not routed.target
         plan = Plan.of(
-            matched.route, matched.match, routed.destination, fell_back=fell_back, is_rescue=is_rescue
+            matched.route,
+            matched.match,
+            routed.destination,
+            fell_back=target is not routed.target,
+            is_rescue=is_rescue,
+            is_pinned=is_pinned,
         )
         addressed = self._snapshot.provider_of(self._request.host)
         outgoing = rewrite(self._request, target, addressed, plan, bodies=self._bodies)
