@@ -10,6 +10,7 @@ from tests.support.background import Background
 from tests.support.certificates import Authority
 from tests.support.clients import JSON, QUESTION, http_client
 from tests.support.mesh import Host, write_mesh
+from tests.support.provider import Provider, respond
 from tests.support.proxy import Proxy, Setting
 from tests.support.saved import read_flows
 from tests.support.secret import Secret
@@ -17,6 +18,23 @@ from tests.support.secret import Secret
 KEY = Secret("the provider's key", "sk-replay-5ca1ab1e")
 CLIENT_KEY = Secret("the client's key", "sk-client-0ddba11")
 PLACEHOLDER = Secret("what stands in a saved flow for a key", "[redacted]")
+
+
+def test_an_address_that_bears_the_name_of_a_managed_host(
+    background: Background, setting: Setting, tmp_path: Path
+) -> None:
+    """Is sent to again, whatever its Host header says: the name's provider and its key have no part in it."""
+    setting = replace(setting, environment={"KEY": KEY.value})
+    somebody, provider = Provider(respond()), Provider(respond())
+    saved = tmp_path / "flows.mitm"
+    with background.serving(somebody), background.serving(provider):
+        config = write_mesh(tmp_path, Host(name="a.test", port=provider.port, tls=False, key="${KEY}"))
+        with Proxy(setting, config, "-w", str(saved)) as proxy, http_client(proxy) as client:
+            client.get(f"http://127.0.0.1:{somebody.port}/u", headers={"Host": "a.test"})
+        with Proxy(setting, config, "-C", str(saved)):
+            wait_until(lambda: somebody.requests[1:] or provider.requests, "it has been sent again")
+    assert [request.path for request in somebody.requests] == ["/u", "/u"]
+    assert provider.requests == []
 
 
 @pytest.mark.parametrize("path", ["", "/v1/chat/completions", "/v1/chat/completions?api-key=sk-query"])

@@ -59,12 +59,13 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
 
     The host that the client connects to, or names in an absolute URL, comes first, whatever the Host header
     says. Only where the connection leads to a mere address (SOCKS, transparent and reverse proxies) does the
-    header tell the name. It comes without the dot that a name may end with.
+    header tell the name; a flow that is sent again goes to its address. It comes without the
+    dot that a name may end with.
     """
     host = flow.request.data.host.removesuffix(".")
     if snapshot.manages(host):
         return host
-    if flow.server_conn.address is None or not is_address(host):
+    if flow.is_replay or flow.server_conn.address is None or not is_address(host):
         return None
     named = _host_header(flow.request).removesuffix(".")
     return named if named and snapshot.manages(named) else None
