@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from standin import Answers, StandIn
-from tests.support.background import Background
+from tests.support.background import Background, wait_until
 from tests.support.certificates import Authority
 from tests.support.clients import JSON, QUESTION, http_client
 from tests.support.mesh import Host, write_mesh

@@ -1,6 +1,6 @@
 """A bound on names that others choose. Pure."""
 
-from llm_fallback.messages import printable
+from llm_fallback.wording import printable
 
 OTHER = "other"
 """What stands for all names that come after the first MAX_NAMES."""
