@@ -12,11 +12,12 @@ from functools import lru_cache, partial
 from urllib.parse import unquote
 
 from llm_fallback.messages import Outgoing
-from llm_fallback.redaction import REDACTED, is_credential, name_and_value, query_credentials
+from llm_fallback.redaction import REDACTED, is_credential, may_have_query, name_and_value, query_credentials
 from llm_fallback.resources.base import Expanded
 
 _REDACTED = REDACTED.encode()
 _MIN_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
+_WORD = re.compile(rb"[A-Za-z0-9]+")
 _PART = re.compile(r"[\s;,]+")
 # Which bytes are escaped, and how, differs: some escape a few marks only, some all of them.
 _MARKS = tuple(map(re.compile, (rb"[^A-Za-z0-9]", rb"[^A-Za-z0-9._~-]", rb"[^A-Za-z0-9._~/-]")))
@@ -31,7 +32,7 @@ class Echoes:
 
     def __init__(self, sent: Iterable[Outgoing]) -> None:
         found = (each.encode("utf-8", "surrogateescape") for outgoing in sent for each in _secrets(outgoing))
-        self._forms = _all_forms(frozenset(each for each in found if len(each) >= _MIN_BYTES))
+        self._anchors, self._forms = _sought(frozenset(each for each in found if len(each) >= _MIN_BYTES))
 
     @property
     def are_none(self) -> bool:
@@ -40,6 +41,8 @@ class Echoes:
 
     def without(self, content: bytes) -> bytes:
         """The content with a placeholder for each."""
+        if not self._occur_in(content):
+            return content
         for form in self._forms:
             if form in content:
                 content = content.replace(form, _REDACTED)
@@ -59,10 +62,13 @@ class Echoes:
 
     def fields(self, fields: Fields) -> Fields:
         """Headers without them, in names and values; the very same headers if there are none in them."""
-        together = b"\n".join(part for field in fields for part in field)
-        if not any(form in together for form in self._forms):
+        if not self._occur_in(b"\n".join(part for field in fields for part in field)):
             return fields
         return tuple((self.without(name), self.without(value)) for name, value in fields)
+
+    def _occur_in(self, content: bytes) -> bool:
+        """Whether one may be in the content; if not, none is."""
+        return any(anchor in content for anchor in self._anchors)
 
 
 def _secrets(outgoing: Outgoing) -> Iterator[str]:
@@ -74,9 +80,10 @@ def _secrets(outgoing: Outgoing) -> Iterator[str]:
             for part in _PART.split(value):  # the key after its scheme; each of the cookies
                 yield part
                 yield part.partition("=")[2]
-        else:
+        elif may_have_query(value):
             yield from _in_query(value)
-    yield from _in_query(outgoing.path)
+    if may_have_query(outgoing.path):
+        yield from _in_query(outgoing.path)
     if isinstance(outgoing.path, Expanded):
         yield outgoing.path.partition("?")[0]
 
@@ -90,19 +97,26 @@ def _in_query(path: str) -> Iterator[str]:
 
 # The same few are sent again and again, and to find their forms takes longer than to look for them.
 @lru_cache(maxsize=256)
-def _all_forms(secrets: frozenset[bytes]) -> tuple[bytes, ...]:
-    """What to look for: the longest first, for one may be a part of another."""
-    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _MIN_BYTES}
-    return tuple(sorted(forms, key=len, reverse=True))
+def _sought(secrets: frozenset[bytes]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """What to look for first, and if that is found: the longest before others that may be a part of it."""
+    packed = {form for secret in secrets for form in _in_base64(secret) if len(form) >= _MIN_BYTES}
+    written = {form for secret in secrets for form in _forms(secret) if len(form) >= _MIN_BYTES}
+    # Only marks are escaped: what is between them is in every form.
+    anchors = {max(_WORD.findall(secret), key=len, default=b"") for secret in secrets}
+    return (*anchors, *packed), tuple(sorted(written | packed, key=len, reverse=True))
 
 
-def _forms(secret: bytes) -> Iterator[bytes]:
-    """The ways in which an answer may write it; in base64, what is not shared with what follows."""
-    yield secret
+def _in_base64(secret: bytes) -> Iterator[bytes]:
+    """What is not shared with what follows."""
     for text in (secret, b"Bearer " + secret):
         whole = text[: len(text) // 3 * 3]
         yield b64encode(whole)
         yield urlsafe_b64encode(whole)
+
+
+def _forms(secret: bytes) -> Iterator[bytes]:
+    """The ways in which an answer may write it."""
+    yield secret
     if secret.isalnum():
         return  # there is nothing in it to be escaped
     as_json = json.dumps(secret.decode(errors="replace"))[1:-1].encode()

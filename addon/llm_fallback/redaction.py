@@ -78,6 +78,11 @@ def redact_value(name: str, value: str) -> str:
     return redact_query(value)
 
 
+def may_have_query(text: str) -> bool:
+    """Whether a text may be a URL with a query or a fragment, escaped or not: most that are asked are not."""
+    return "?" in text or "#" in text or "%" in text
+
+
 def redact_query(path: str) -> str:
     """The path, or any URL, with the secrets of its query replaced."""
     return _change_query(path, lambda pair: f"{pair.name}{pair.equals or '='}{REDACTED}")
@@ -122,7 +127,7 @@ def restore_query(path: str, held: Sequence[str]) -> str:
 
 def _change_query(path: str, change: Callable[[_Pair], str | None]) -> str:
     """The path with each secret of its query changed, or dropped for None."""
-    before, mark, query = _split(_QUERY, path)
+    before, mark, query = _query_of(path)
     if not mark:
         return path
     changed = [(pair.separator, change(pair) if pair.is_secret else pair.text) for pair in _pairs(query)]
@@ -132,8 +137,13 @@ def _change_query(path: str, change: Callable[[_Pair], str | None]) -> str:
 
 
 def _secrets(path: str) -> Iterator[_Pair]:
-    _, mark, query = _split(_QUERY, path)
+    _, mark, query = _query_of(path)
     return (pair for pair in _pairs(query) if pair.is_secret) if mark else iter(())
+
+
+def _query_of(url: str) -> tuple[str, str, str]:
+    """What is before the query, its mark, and the query."""
+    return _split(_QUERY, url) if may_have_query(url) else (url, "", "")
 
 
 def _pairs(query: str) -> Iterator[_Pair]:

@@ -66,8 +66,7 @@ class LLMFallback:
         self._history = History()
         self._reporters = Reporters(time.time)
         self._page = AdminPage(self._shown())
-        commands = Commands(self._actions, self._engine, lambda: self._snapshot, self._page.state)
-        self.addons = [commands, self._page]
+        self._commands = Commands(self._actions, self._engine, lambda: self._snapshot, self._page.state)
         self._tls_ended_here: WeakSet[Client] = WeakSet()
         self._uninstall: list[Callable[[], None]] = []
         self._attempts: AttemptFlows | None = None
@@ -82,6 +81,8 @@ class LLMFallback:
     def load(self, loader: Loader) -> None:
         """Declare the options, and take the place of mitmproxy's upstream connections."""
         options.declare(loader)
+        # Not as addons of their own: mitmproxy would offer them every event of every request.
+        ctx.master.commands.collect_commands(self._commands)
         master = ctx.master
         self._uninstall = [
             virtual_upstream.install(self),
@@ -197,6 +198,14 @@ class LLMFallback:
     def server_connect(self, connecting: ServerConnectionHookData) -> None:
         """Open no connection to a managed host, whoever wants one."""
         confinement.refuse(connecting, self._snapshot)
+
+    def server_connected(self, connection: ServerConnectionHookData) -> None:
+        """Tell the admin page who might come to it through the proxy."""
+        self._page.server_connected(connection)
+
+    def server_disconnected(self, connection: ServerConnectionHookData) -> None:
+        """Tell the admin page who will not."""
+        self._page.server_disconnected(connection)
 
     def carrier(self, flow: http.HTTPFlow) -> Carriage | None:
         """Who carries the flow: decided by the host that it has now, when all addons have seen it."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar
+from typing import Any
 
 from mitmproxy import ctx
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -36,9 +36,7 @@ class PageActions(Actions):
 
 
 class AdminPage:
-    """Shows what it is given where it is wanted, from `start` to `stop`; an addon for its two hooks."""
-
-    name: ClassVar = "llm-fallback-admin-page"
+    """Shows what it is given where it is wanted, from `start` to `stop`; the addon hands it two hooks."""
 
     def __init__(self, shown: Shown) -> None:
         self._through_the_proxy: set[int] = set()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
 from mitmproxy.log import ALERT
@@ -79,9 +79,7 @@ def _typed[**P, T](name: str, **suggested: str) -> Callable[[Callable[P, T]], Ca
 
 
 class Commands:
-    """The addon with the commands: the log tells what an action has done, the rest is returned."""
-
-    name: ClassVar = "llm-fallback-commands"
+    """The commands: the log tells what an action has done, the rest is returned."""
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ A client's credentials leave the flow as soon as its headers are there and live 
 that no view, file or log that is made from the flow can hold them.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from copy import copy
@@ -34,7 +33,7 @@ from llm_fallback.redaction import (
 from llm_fallback.upstream.answers import Head
 
 _REDACTED = REDACTED.encode()
-_MAY_HOLD_QUERY = re.compile(rb"[?#%]")  # of a path or any URL, escaped in another or not; few headers do
+_LETTERS = _REDACTED.strip(b"[]")
 _BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
 # Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
 # collector comes: the exchange, the flow, their bodies.
@@ -74,17 +73,18 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
 def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held:
     """Take the client's credentials for the host out of the flow, and leave placeholders."""
     data = flow.request.data
-    headers = tuple(field for field in data.headers.fields if _has_credential(field))
-    if headers:
+    fields = data.headers.fields
+    credentials = [field for field in fields if _has_credential(field)]
+    if credentials:
         data.headers.fields = tuple(
-            (n, _redact(n, v)) if _has_credential((n, v)) else (n, v) for n, v in data.headers.fields
+            (field[0], _redact(*field)) if field in credentials else field for field in fields
         )
     query: tuple[str, ...] = ()
-    if _MAY_HOLD_QUERY.search(data.path):
+    if _may_hold_query(data.path):
         path = decode(data.path)
         query = query_credentials(path)
         data.path = encode(redact_query(path))
-    return Held(snapshot, host, tuple(field for field in headers if not _is_placeholder(field)), query)
+    return Held(snapshot, host, tuple(field for field in credentials if not _is_placeholder(field)), query)
 
 
 def original(flow: http.HTTPFlow, held: Held, host: str) -> OriginalRequest:
@@ -209,14 +209,21 @@ def _has_credential(field: tuple[bytes, bytes]) -> bool:
 
 
 def _has_query_credential(value: bytes) -> bool:
-    return bool(_MAY_HOLD_QUERY.search(value)) and bool(query_credentials(decode(value)))
+    return _may_hold_query(value) and bool(query_credentials(decode(value)))
+
+
+def _may_hold_query(value: bytes) -> bool:
+    """Of a path or any URL, escaped in another or not; few headers do, and all are asked."""
+    return b"?" in value or b"#" in value or b"%" in value
 
 
 def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
     name, value = field
+    if _LETTERS not in value:  # they are never escaped; the brackets may be
+        return False
     if value == _REDACTED or (_is_credential(name) and value.endswith(_REDACTED)):
         return True
-    return bool(_MAY_HOLD_QUERY.search(value)) and has_placeholder(decode(value))
+    return _may_hold_query(value) and has_placeholder(decode(value))
 
 
 def _redact(name: bytes, value: bytes) -> bytes:
