@@ -294,6 +294,14 @@ class AddonPlayer(Player):
             self._check_running(self._said)
             self._read()
         asyncio.get_running_loop().add_reader(self._output(), self._read)
+        await self._ask_nobody()
+
+    async def _ask_nobody(self) -> None:
+        """Have mitmproxy's first request behind it, which takes it so long that others overtake it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"GET http://127.0.0.1:1/ HTTP/1.1\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        writer.close()
 
     def _stop(self) -> None:
         asyncio.get_running_loop().remove_reader(self._output())
