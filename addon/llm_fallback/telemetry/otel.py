@@ -149,30 +149,30 @@ class OpenTelemetry:
     def _trace(
         self, event: Handled, began_s: float, headers: Mapping[str, str], operation: str | None
     ) -> None:
+        began = _ns(began_s)  # seconds since 1970 are too coarse to add to: a child could outlive its parent
         span = self._tracer.start_span(
             genai.span_name(event, operation),
             _propagator.extract(headers),
             SpanKind.CLIENT,
             genai.attributes(event, operation),
-            start_time=_ns(began_s),
+            start_time=began,
         )
         if span.is_recording():
             context = set_span_in_context(span)
             for number, attempt in enumerate(event.attempts):
-                attempt_began = began_s + attempt.began_s
                 child = self._tracer.start_span(
                     genai.attempt_name(event, attempt),
                     context,
                     SpanKind.CLIENT,
                     genai.attempt_attributes(event, number),
-                    start_time=_ns(attempt_began),
+                    start_time=began + _ns(attempt.began_s),
                 )
                 if error := genai.attempt_error_type(attempt):
                     child.set_status(Status(StatusCode.ERROR, error))
-                child.end(_ns(attempt_began + _seconds(attempt, event)))
+                child.end(began + _ns(_end_s(attempt, event)))
             if error := genai.error_type(event):
                 span.set_status(Status(StatusCode.ERROR, error))
-        span.end(_ns(began_s + event.duration_s))
+        span.end(began + _ns(event.duration_s))
 
     def _measure(self, event: Handled, operation: str) -> None:
         labels = genai.labels(event, operation)
@@ -197,11 +197,11 @@ def _attributes_of_service(environ: Mapping[str, str]) -> dict[str, str]:
     return {} if named else {"service.name": _SERVICE}
 
 
-def _seconds(attempt: Attempted, event: Handled) -> float:
-    """How long it took: until it was lost, or to the end of its answer, which is the request's."""
+def _end_s(attempt: Attempted, event: Handled) -> float:
+    """When it was over, from the beginning of the request: lost, or at the end of its answer, the request's."""
     if attempt.lost_after_s is not None:
-        return attempt.lost_after_s
-    return attempt.duration_s if attempt.status is None else max(0.0, event.duration_s - attempt.began_s)
+        return attempt.began_s + attempt.lost_after_s
+    return attempt.began_s + attempt.duration_s if attempt.status is None else event.duration_s
 
 
 def _ns(seconds: float) -> int:
