@@ -198,10 +198,14 @@ def _attributes_of_service(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _end_s(attempt: Attempted, event: Handled) -> float:
-    """When it was over, from the beginning of the request: lost, or at the end of its answer, the request's."""
+    """When it was over, counted from the request's beginning: lost, or with its answer, the request's."""
     if attempt.lost_after_s is not None:
         return attempt.began_s + attempt.lost_after_s
-    return attempt.began_s + attempt.duration_s if attempt.status is None else event.duration_s
+    return (
+        attempt.began_s + attempt.duration_s
+        if attempt.status is None
+        else max(attempt.began_s, event.duration_s)
+    )
 
 
 def _ns(seconds: float) -> int:
