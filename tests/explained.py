@@ -2,11 +2,7 @@
 
 from llm_fallback.config.destination import Destination
 from llm_fallback.config.routes import Route, RouteDestination, VirtualHost
-from llm_fallback.config.snapshot import (
-    Service,
-    Snapshot,
-    Target,
-)
+from llm_fallback.config.snapshot import Service, Snapshot, Target, TargetKey
 from llm_fallback.explanation import Explanation, explain
 from llm_fallback.explanation.model import Destination as Told
 from llm_fallback.messages import OriginalRequest
@@ -39,10 +35,17 @@ def asking(
     return OriginalRequest(method, "a.com", 80, path, headers, body)
 
 
-def told(given: Snapshot, request: OriginalRequest | None = None, *, ejected: str = "") -> Explanation:
+def told(
+    given: Snapshot,
+    request: OriginalRequest | None = None,
+    *,
+    ejected: str = "",
+    pinned: TargetKey | None = None,
+) -> Explanation:
     """With the endpoints in a text of names ejected."""
+    out = ejected.split()
     return explain(
-        given, request or asking(), is_ejected=lambda _, endpoint: endpoint.address in ejected.split()
+        given, request or asking(), is_ejected=lambda _, endpoint: endpoint.address in out, pinned=pinned
     )
 
 

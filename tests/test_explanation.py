@@ -302,3 +302,20 @@ def test_credentials_that_stay_behind(
 
     assert told_of.sent
     assert told_of.sent.withheld == expected
+
+
+@pytest.mark.parametrize(
+    ("pinned", "written"),
+    [pytest.param("a.com", True, id="where-the-rule-leads"), pytest.param("b.com", False, id="elsewhere")],
+)
+def test_a_pin_takes_no_credential_of_the_rule_elsewhere(pinned: str, written: bool) -> None:  # noqa: FBT001
+    """Nor what is only for its own provider."""
+    operations = HeaderOperations(set=(("x-api-key", "s3cret"), ("x-team", "blue")))
+    given = snapshot(to(TO_A, headers=Headers(operations)))
+
+    told_of = only(told(given, asking("/", ("idempotency-key", "i")), pinned=(pinned, 80, None)))
+
+    assert told_of.sent
+    names = {name for name, _ in told_of.sent.headers}
+    private = {"x-api-key", "idempotency-key"}
+    assert names & {*private, "x-team"} == {"x-team", *(private if written else ())}

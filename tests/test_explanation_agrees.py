@@ -63,7 +63,7 @@ operations = st.sampled_from(
     [
         HeaderOperations(),
         HeaderOperations(set=(("x-a", "rule"),), remove=("x-b",)),
-        HeaderOperations(add=(("Authorization", "Bearer rule"), ("host", "rule.com"))),
+        HeaderOperations(add=(("Authorization", "Bearer rule"), ("x-token", "rule"), ("host", "rule.com"))),
     ]
 )
 headers = st.builds(Headers, operations)

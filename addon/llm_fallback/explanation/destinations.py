@@ -81,9 +81,14 @@ def _destination(asked: Asked, chosen: RouteDestination, percent: float) -> mode
     )
     if taken is None or not endpoints:
         return told
-    fell_back = taken is not _target(asked, chosen.destination)
-    matched, is_rescue = asked.matched, asked.rescue is not None
-    plan = Plan.of(matched.route, matched.match, chosen, fell_back=fell_back, is_rescue=is_rescue)
+    plan = Plan.of(
+        asked.matched.route,
+        asked.matched.match,
+        chosen,
+        fell_back=taken is not _target(asked, chosen.destination),
+        is_rescue=asked.rescue is not None,
+        is_pinned=asked.pinned is not None,
+    )
     outgoing = rewrite(asked.request, taken, asked.snapshot.provider_of(asked.request.host), plan)
     return replace(
         told,
