@@ -60,6 +60,11 @@ class JsonObject:
             members = [_Member(each.name, next(places), next(places)) for each in members]
         return cls(body, opening, tuple(members))
 
+    def text(self, name: str) -> str | None:
+        """The text of a member, of the last one of its name; None if there is none, or it is no text."""
+        last = next((member for member in reversed(self._members) if member.name == name), None)
+        return self._text_of(last) if last else None
+
     def with_members(
         self,
         *,
@@ -85,10 +90,10 @@ class JsonObject:
             if member.name in wanted:
                 pieces += [self._body[position : member.start], _dump(wanted[member.name])]
                 position = member.end
-                before[member.name] = self._text(member)
+                before[member.name] = self._text_of(member)
         return Edited(b"".join([*pieces, self._body[position:]]), before)
 
-    def _text(self, member: _Member) -> str | None:
+    def _text_of(self, member: _Member) -> str | None:
         written = self._body[member.start : member.end]
         return str(json.loads(written)) if written.startswith(b'"') else None
 

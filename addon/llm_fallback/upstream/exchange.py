@@ -17,7 +17,7 @@ from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
-from llm_fallback.json_members import set_members
+from llm_fallback.json_members import JsonObject
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
@@ -348,6 +348,5 @@ def _model_in(body: bytes) -> str | None:
     """The model that a JSON object asks for; None where that is not told, or would take long to find out."""
     if len(body) > _MAX_READ_BYTES or body[:64].lstrip()[:1] != b"{":
         return None
-    read = set_members(body, always={"model": None})
-    model = read.before.get("model") if read else None
-    return model if isinstance(model, str) else None
+    read = JsonObject.read(body)
+    return read.text("model") if read else None
