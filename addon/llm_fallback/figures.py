@@ -120,12 +120,11 @@ def _found(body: bytes, tail: bytes, *, is_stream: bool) -> Figures:
     # Anthropic's streams say at their beginning what was read, and at their end what was written.
     counts = (_usage(end, first=False), _usage(start, first=True))
     read, written = (
-        next((count for count in each if count is not None), None) for each in zip(*counts, strict=True)
+        next((number for number in each if number is not None), None) for each in zip(*counts, strict=True)
     )
     if is_stream and b'"message_start"' in start and b'"message_delta"' not in end:
         written = None  # what they begin with is the place of a count, and none
-    reason = _last_reason(end) or _last_reason(start)
-    reason = reason or _last_words(body, tail, is_stream=is_stream)
+    reason = _last_reason(end) or _last_reason(start) or _last_words(body, tail, is_stream=is_stream)
     return Figures(model, read, written, reason, is_stream and _has_error(end, reason))
 
 

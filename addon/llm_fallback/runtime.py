@@ -18,6 +18,9 @@ FOLDER_VARIABLE = "LLM_FALLBACK_RUNTIME_DIR"
 DESCRIPTOR_VARIABLE = "LLM_FALLBACK_RUN_DESCRIPTOR"
 """The end of the socket between a proxy and the `llm-fallback run` that has started it."""
 
+OPTIONS_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"
+"""The names, with commas between, of the options that `llm-fallback run` was given: each has to be there."""
+
 
 class NoRuntimeError(LookupError):
     """There is not exactly one proxy as asked for, in a sentence."""

@@ -1,7 +1,6 @@
 """`llm-fallback check`: all findings about a configuration."""
 
 import argparse
-import difflib
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from llm_fallback.config import Finding, Loaded, Severity, load
 from llm_fallback.config.findings import Code
 from llm_fallback.config.workload import parse_labels
-from llm_fallback.wording import counted
+from llm_fallback.wording import counted, did_you_mean
 
 _DESCRIPTION = """\
 Read, check and compile a configuration as the proxy would, and print a line for each finding:
@@ -88,8 +87,7 @@ def _code(written: str) -> Code:
     try:
         return Code(written)
     except ValueError:
-        near = difflib.get_close_matches(written, list(Code), n=1)
-        hint = f"did you mean {near[0]}?" if near else "docs/findings.md has all of them"
+        hint = did_you_mean(written, Code) or "docs/findings.md has all of them"
         raise argparse.ArgumentTypeError(f"no code is called {written!r}; {hint}") from None
 
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llm_fallback.runtime import OPTIONS_VARIABLE
+
 _MITM = Path(__file__).parents[1] / "mitm"
 ADDON = _MITM / "addon.py"
 """The script that makes a front end of mitmproxy ours."""
 
 COMPANION = _MITM / "companion.py"
 """The script that ties a front end to the one who has started it."""
-
-SAID_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"  # mitm/options.py knows it
 
 MITMDUMP, MITMWEB, MITMPROXY = "mitmdump", "mitmweb", "mitmproxy"
 
@@ -60,7 +60,7 @@ def arguments(
 def environment(said: Sequence[str]) -> dict[str, str]:
     """What a front end is to know of how it was started: ours, and which options have to be there."""
     names = ",".join(option.partition("=")[0] for option in said)
-    return {**os.environ, SAID_VARIABLE: names}
+    return {**os.environ, OPTIONS_VARIABLE: names}
 
 
 def authority(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from mitmproxy.log import ALERT
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from llm_fallback import story
+from llm_fallback import runtime, story
 from llm_fallback.admin import Shown
 from llm_fallback.config import Snapshot
 from llm_fallback.config.in_force import Configuration, Sources
@@ -121,7 +121,7 @@ class LLMFallback:
     def running(self) -> None:
         """From now on, a bad option is taken back; until now, it ended the start."""
         self._is_running = True
-        said = os.environ.get(options.SAID_VARIABLE, "")
+        said = os.environ.get(runtime.OPTIONS_VARIABLE, "")
         for told, is_fatal in options.unknown(ctx.options.deferred, ctx.options.keys(), said):
             logger.log(logging.ERROR if is_fatal else logging.WARNING, told)
         self._reloader.start()

@@ -58,8 +58,8 @@ def managed_host(flow: http.HTTPFlow, snapshot: Snapshot) -> str | None:
 
     The host that the client connects to, or names in an absolute URL, comes first, whatever the Host header
     says. Only where the connection leads to a mere address (SOCKS, transparent and reverse proxies) does the
-    header tell the name; a flow that is sent again goes to its address. It comes without the
-    dot that a name may end with.
+    header tell the name; a flow that is sent again goes to its address. It comes without the dot that a name
+    may end with.
     """
     host = flow.request.data.host.removesuffix(".")
     if snapshot.manages(host):

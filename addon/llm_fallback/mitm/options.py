@@ -8,9 +8,6 @@ from mitmproxy.addonmanager import Loader
 from llm_fallback.admin import Address, BadAddressError, address_of
 from llm_fallback.overrides.errors import near
 
-SAID_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"
-"""The names, with commas between, of the options that `llm-fallback run` was given: each has to be there."""
-
 _OPTIONS = (
     (
         "llm_config",

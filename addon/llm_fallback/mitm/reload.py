@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from llm_fallback.config import Finding, Loaded, Severity, Snapshot, load, watch
 from llm_fallback.config.in_force import Configuration, Sources
-from llm_fallback.wording import some_of
+from llm_fallback.wording import counted, some_of
 
 logger = logging.getLogger("llm-fallback")
 
@@ -125,7 +125,7 @@ class Reloader:
                     each.set_result(problem)
 
     async def _reload(self, known: bytes | None) -> str | None:
-        """What is wrong with what is there now, if it is not what is known."""
+        """Load the files, unless they are as they were `known`; what is wrong with them, in a sentence."""
         before = self.configuration
         if before.loaded_at is None:
             logger.info(NOTHING_LOADED)
@@ -196,4 +196,4 @@ def _first(errors: list[str]) -> str | None:
     if not errors:
         return None
     more = len(errors) - 1
-    return errors[0] if not more else f"{errors[0]} (and {more} more error{'s' if more > 1 else ''})"
+    return f"{errors[0]} (and {counted(more, 'more error')})" if more else errors[0]

@@ -152,9 +152,8 @@ class Leg:
         if status < 400:
             return None
         is_held = self._hold_off(answer)
-        if (
-            is_held and status < 500
-        ):  # a failure to no mesh; and it is left alone for as long as it says itself
+        if is_held and status < 500:
+            # A failure to no mesh; and it is left alone for as long as it says itself.
             return Outcome(status)
         return failures.proved_by(status, self._policy, self.target.outlier)
 
