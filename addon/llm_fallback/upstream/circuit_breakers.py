@@ -72,10 +72,10 @@ class Turn:
 class Host:
     """An endpoint: how many connections and active requests it has, and who waits for a connection."""
 
-    __slots__ = ("active", "connections", "place", "queue")
+    __slots__ = ("active", "authority", "connections", "queue")
 
-    def __init__(self, place: Authority) -> None:
-        self.place = place
+    def __init__(self, authority: Authority) -> None:
+        self.authority = authority
         self.active = 0
         self.connections = 0
         self.queue: deque[Turn] = deque()
@@ -108,26 +108,26 @@ class CircuitBreakers:
         self._hosts: dict[Authority, Host] = {}
         self._open: dict[ResponseHandler, _Opened] = {}
 
-    def active(self, place: Authority) -> int:
+    def active(self, authority: Authority) -> int:
         """The requests that an endpoint is serving."""
-        host = self._hosts.get(place)
+        host = self._hosts.get(authority)
         return host.active if host else 0
 
-    def load(self, place: Authority) -> Load:
+    def load(self, authority: Authority) -> Load:
         """What an endpoint has to do at present."""
-        host = self._hosts.get(place)
+        host = self._hosts.get(authority)
         return Load(host.connections, host.active, len(host.queue)) if host else Load()
 
-    def host(self, place: Authority) -> Host:
-        """The endpoint at this place."""
-        if (host := self._hosts.get(place)) is None:
-            host = self._hosts[place] = Host(place)
+    def host(self, authority: Authority) -> Host:
+        """The endpoint that is there."""
+        if (host := self._hosts.get(authority)) is None:
+            host = self._hosts[authority] = Host(authority)
         return host
 
-    def keep_only(self, places: Collection[Authority]) -> None:
+    def keep_only(self, authorities: Collection[Authority]) -> None:
         """Close the connections to all other endpoints, those in use when they come free."""
         for opened in list(self._open.values()):
-            if opened.host.place not in places:
+            if opened.host.authority not in authorities:
                 opened.expire()
 
     def drain(self) -> None:
@@ -170,7 +170,7 @@ class CircuitBreakers:
     def forget_if_unused(self, host: Host) -> None:
         """Addresses come and go; nothing is kept of those that have no connection."""
         if not host.connections and not host.queue:
-            self._hosts.pop(host.place, None)
+            self._hosts.pop(host.authority, None)
 
     def tell_if_unused(self) -> None:
         """Say that there is neither a connection nor anyone who waits for one."""

@@ -182,12 +182,12 @@ class UpstreamClient:
     def load(self, target: Target, endpoint: Endpoint) -> Load:
         """What an endpoint has to do for the target at present."""
         pool = self._pools.get(target)
-        return pool.breakers.load(_place(endpoint)) if pool else Load()
+        return pool.breakers.load(_authority(endpoint)) if pool else Load()
 
     def active(self, target: Target, endpoint: Endpoint) -> int:
         """The target's requests that an endpoint is serving, without those that wait for a connection."""
         pool = self._pools.get(target)
-        return pool.breakers.active(_place(endpoint)) if pool else 0
+        return pool.breakers.active(_authority(endpoint)) if pool else 0
 
     def retries(self, target: Target) -> Resource:
         """The target's retries under way: `take()` before one, `give_back()` after it."""
@@ -196,7 +196,7 @@ class UpstreamClient:
     def keep_only(self, target: Target, endpoints: Iterable[Endpoint]) -> None:
         """Close the target's connections to all other endpoints, those in use when they come free."""
         if pool := self._pools.get(target):
-            pool.breakers.keep_only({_place(endpoint) for endpoint in endpoints})
+            pool.breakers.keep_only({_authority(endpoint) for endpoint in endpoints})
 
     def close(self) -> None:
         """Close all connections and open none any more; needs the event loop in which they were opened."""
@@ -226,7 +226,7 @@ class UpstreamClient:
         return self._resolver
 
 
-def _place(endpoint: Endpoint) -> Authority:
+def _authority(endpoint: Endpoint) -> Authority:
     """The endpoint as it is in a URL."""
     url = _url(endpoint, "/", is_tls=True)
     return url.raw_host or "", endpoint.port

@@ -69,7 +69,7 @@ class Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
         """Connect, after those who wait for the endpoint, and as soon as a connection is free."""
-        host = self._breakers.host(_place(req))
+        host = self._breakers.host(_authority(req))
         turn: Turn | None = None
         try:
             while True:
@@ -113,7 +113,7 @@ class Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> ResponseHandler:
         """Open a connection, which is asked for only where none is idle."""
-        breakers, host = self._breakers, self._breakers.host(_place(req))
+        breakers, host = self._breakers, self._breakers.host(_authority(req))
         if not breakers.connections.take():
             if host.connections:
                 raise _NoConnectionFree
@@ -143,5 +143,5 @@ class Connector(aiohttp.TCPConnector):
             pending.give_back()
 
 
-def _place(req: aiohttp.ClientRequest) -> Authority:
+def _authority(req: aiohttp.ClientRequest) -> Authority:
     return req.url.raw_host or "", req.url.port
