@@ -1,4 +1,4 @@
-"""Print the part of constraints.txt that `demo` or `dev` needs, as a pip requirements file.
+"""Print the part of scripts/constraints.txt that `demo` or `dev` needs, as a pip requirements file.
 
 pip refuses to take hashes from a constraints file (`-c`) for names that are not pinned themselves, so the
 pinned lines have to be handed over as requirements. All of them would make a demo install the type checker
@@ -89,7 +89,7 @@ def select(pyproject: str, constraints: str, kind: str) -> tuple[str, ...]:
     missing = direct - {package.name for package in pinned}
     if missing:
         raise ValueError(
-            f"not pinned in constraints.txt: {', '.join(sorted(missing))}; run scripts/constraints"
+            f"not pinned in scripts/constraints.txt: {', '.join(sorted(missing))}; run scripts/constraints"
         )
     names = needed(pinned, direct)
     return tuple(line for package in pinned if package.name in names for line in package.lines)
