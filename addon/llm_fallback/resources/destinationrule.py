@@ -149,10 +149,6 @@ class TrafficPolicy(Model):
         return self
 
 
-NO_POLICY = TrafficPolicy(outlierDetection=None)
-"""What stands for a host without a policy: plain text, and nobody is ever ejected."""
-
-
 class Subset(Model):
     """The endpoints of the host with these labels, and what differs for them."""
 
