@@ -36,19 +36,6 @@ spec:
   - name: http
     number: %s
 """
-SERVICE = """\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: service}
-spec:
-  hosts: [provider.test]
-  http:
-  - route:
-    - destination: {host: provider.test}
-      fallback:
-        target:
-          host: %s
-"""
 
 
 def provider(**changes: str) -> str:

@@ -31,7 +31,6 @@ B = target("b.com", outlier=EJECTS)
 C = target("c.com")
 D = target("d.com")
 WITH_FALLBACK = rule(to("a.com", fallback="b.com"))
-SERVER = ("server", "envoy")
 
 
 def test_the_tutorial() -> None:
