@@ -43,7 +43,7 @@ def test_what_a_client_compressed(plain: bytes, level: int, *, is_read: bool) ->
     edited = bodies(compressed, "gzip").edited(MODEL)
 
     assert (edited is not None) is is_read
-    assert edited is None or edited.body == b'{"model": "qwen-72b", ' + plain[1:]
+    assert edited is None or edited == b'{"model": "qwen-72b", ' + plain[1:]
 
 
 def test_what_is_not_compressed_may_be_large() -> None:
@@ -53,7 +53,7 @@ def test_what_is_not_compressed_may_be_large() -> None:
     edited = bodies(plain).edited(MODEL)
 
     assert edited is not None
-    assert edited.body == b'{"model": "qwen-72b", ' + plain[1:]
+    assert edited == b'{"model": "qwen-72b", ' + plain[1:]
 
 
 def test_each_edition_is_made_once() -> None:
@@ -65,7 +65,7 @@ def test_each_edition_is_made_once() -> None:
 
     assert made[0] is made[2]
     assert made[1] is made[3]
-    assert [each.body for each in made[:2] if each] == [
+    assert [each for each in made[:2] if each] == [
         b'{"model": "qwen-72b", "a":1}',
         b'{"stream": true, "model": "qwen-72b", "a":1}',
     ]
@@ -74,3 +74,28 @@ def test_each_edition_is_made_once() -> None:
 def test_nothing_to_set() -> None:
     """It is sent as it is, and not even read."""
     assert bodies(b'{"a":1}').edited(ProviderConfig()) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "model"),
+    [
+        pytest.param(b'{"model":"gpt-4o"}', "identity", "gpt-4o", id="told"),
+        pytest.param(gzip.compress(b'{"model":"gpt-4o"}'), "gzip", "gpt-4o", id="compressed"),
+        pytest.param(b'{"model":1}', "identity", None, id="no-text"),
+        pytest.param(b"--part", "identity", None, id="no-json"),
+        pytest.param(
+            b'{"model":"gpt-4o","a":"' + b"x" * 2 * MIB + b'"}', "identity", None, id="long-to-read"
+        ),
+    ],
+)
+def test_the_model_that_a_client_asks_for(body: bytes, encoding: str, model: str | None) -> None:
+    """As far as that is quick to find out."""
+    assert bodies(body, encoding).model == model
+
+
+def test_the_model_of_what_has_been_read() -> None:
+    """It costs no more, however long it is."""
+    several = bodies(b'{"model":"gpt-4o","a":"' + b"x" * 2 * MIB + b'"}')
+    several.edited(MODEL)
+
+    assert several.model == "gpt-4o"

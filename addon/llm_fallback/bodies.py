@@ -7,11 +7,12 @@ import zlib
 from functools import cached_property
 
 from llm_fallback.config.snapshot import ProviderConfig
-from llm_fallback.json_members import Edited, JsonObject, Value
+from llm_fallback.json_members import JsonObject, Value
 from llm_fallback.messages import OriginalRequest
 
 _ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 _MAX_DECODED_BYTES = 8 * 1024 * 1024
+_MAX_READ_FOR_MODEL_BYTES = 2 * 1024 * 1024  # the answer's end waits for it
 _MAX_RATIO = 100  # of decoded to compressed: JSON has 5 to 20, a bomb 1000
 _ANY_RATIO_BYTES = 64 * 1024  # so little is no harm, and a short body of one word may well have that
 
@@ -21,9 +22,17 @@ class Bodies:
 
     def __init__(self, request: OriginalRequest) -> None:
         self._request = request
-        self._editions: dict[tuple[str | None, bool | None], Edited | None] = {}
+        self._editions: dict[tuple[str | None, bool | None], bytes | None] = {}
 
-    def edited(self, config: ProviderConfig) -> Edited | None:
+    @property
+    def model(self) -> str | None:
+        """The model that the client asks for; None where that is not told, or would take long to find out."""
+        is_read = bool(self._editions)
+        if not is_read and len(self._request.body) > _MAX_READ_FOR_MODEL_BYTES:
+            return None
+        return self._read.text("model") if self._read else None
+
+    def edited(self, config: ProviderConfig) -> bytes | None:
         """The body with the model, and the default for `stream`; None where it is to be sent as it is.
 
         One that was compressed is not any more.
@@ -35,7 +44,7 @@ class Bodies:
             self._editions[wanted] = self._edit(config)
         return self._editions[wanted]
 
-    def _edit(self, config: ProviderConfig) -> Edited | None:
+    def _edit(self, config: ProviderConfig) -> bytes | None:
         always: dict[str, Value] = {} if config.model is None else {"model": config.model}
         default: dict[str, Value] = {} if config.stream is None else {"stream": config.stream}
         return self._read.with_members(always=always, unless_present=default) if self._read else None

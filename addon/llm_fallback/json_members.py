@@ -31,14 +31,6 @@ class _Member:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Edited:
-    """A body with members set; `before` is what it said of those set in any case, None if that is no text."""
-
-    body: bytes
-    before: Mapping[str, str | None]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class JsonObject:
     """An object as it is written, and where: the places of its members' values and the end of its brace."""
 
@@ -63,14 +55,15 @@ class JsonObject:
     def text(self, name: str) -> str | None:
         """The text of a member, of the last one of its name; None if there is none, or it is no text."""
         last = next((member for member in reversed(self._members) if member.name == name), None)
-        return self._text_of(last) if last else None
+        written = self._body[last.start : last.end] if last else b""
+        return str(json.loads(written)) if written.startswith(b'"') else None
 
     def with_members(
         self,
         *,
         always: Mapping[str, Value] | None = None,
         unless_present: Mapping[str, Value] | None = None,
-    ) -> Edited:
+    ) -> bytes:
         """The body with members set.
 
         `always` wins over what the body says; `unless_present` counts only where the body does not say. A
@@ -85,20 +78,14 @@ class JsonObject:
             comma = b", " if self._members else b""
             pieces.append(b", ".join(_dump(name) + b": " + _dump(value) for name, value in added.items()))
             pieces.append(comma)
-        before: dict[str, str | None] = {}
         for member in self._members:
             if member.name in wanted:
                 pieces += [self._body[position : member.start], _dump(wanted[member.name])]
                 position = member.end
-                before[member.name] = self._text_of(member)
-        return Edited(b"".join([*pieces, self._body[position:]]), before)
-
-    def _text_of(self, member: _Member) -> str | None:
-        written = self._body[member.start : member.end]
-        return str(json.loads(written)) if written.startswith(b'"') else None
+        return b"".join([*pieces, self._body[position:]])
 
 
-def set_members(body: bytes, *, always: Mapping[str, Value]) -> Edited | None:
+def set_members(body: bytes, *, always: Mapping[str, Value]) -> bytes | None:
     """The body with members set in any case; None if it is not a JSON object in UTF-8."""
     read = JsonObject.read(body)
     return read.with_members(always=always) if read else None

@@ -79,7 +79,7 @@ class Outgoing:
     """The request as the target gets it; `api_key` is still to be put into `Authorization`.
 
     A path or a header's value that came from a variable is `Expanded`. `model` is the one that is set in the
-    body, if one is, and `asked_model` what the client's body said in its place.
+    body, if one is.
     """
 
     method: str
@@ -88,7 +88,6 @@ class Outgoing:
     body: bytes
     api_key: SecretStr | None
     model: str | None = None
-    asked_model: str | None = None
 
     def shown(self) -> tuple[str, Headers]:
         """Path and headers for people: credentials and what came from variables are redacted.

@@ -146,12 +146,12 @@ def rewrite(
     headers = _operated(headers, plan, target)
     if config.api_key:
         headers = tuple(field for field in headers if field[0].lower() != "authorization")
-    body, model, asked = request.body, None, None
+    body, model = request.body, None
     if provider and paths.is_chat(path, provider):
         model = config.model
         if edited := (bodies or Bodies(request)).edited(config):
             headers = tuple(field for field in headers if field[0].lower() != "content-encoding")
-            body, asked = edited.body, edited.before.get("model")
+            body = edited
     authority = _authority(request, target, plan)
     if plan.rewrite and plan.rewrite.uri:  # told even where it changes nothing, as by Envoy
         headers = (*headers, (_ORIGINAL_PATH, original))
@@ -160,7 +160,7 @@ def rewrite(
     if plan.rewrite and isinstance(plan.rewrite.uri, Expanded):
         path = Expanded(path)
     headers = (("Host", authority), *headers)
-    outgoing = Outgoing(request.method, path, headers, body, config.api_key, model, asked)
+    outgoing = Outgoing(request.method, path, headers, body, config.api_key, model)
     # A policy looks into answers, which it can do if they come as they are.
     return outgoing.with_header("accept-encoding", "identity") if plan.is_rescue else outgoing
 

@@ -158,5 +158,4 @@ def _with_model(body: bytes, model: object) -> bytes:
     """The body with the model that the client asked for."""
     if not isinstance(model, str):
         return body
-    edited = set_members(body, always={"model": model})
-    return edited.body if edited else body
+    return set_members(body, always={"model": model}) or body

@@ -67,11 +67,10 @@ class Dispatch:
         limits: Limits,
     ) -> None:
         self.set_cookie: str | None = None
-        self.asked_model: str | None = None
+        self.bodies = Bodies(request)
         self._shared = shared
         self._snapshot = snapshot
         self._request = request
-        self._bodies = Bodies(request)
         self._facts = facts
         self._watcher = watcher
         self._limits = limits
@@ -183,9 +182,7 @@ class Dispatch:
             is_pinned=is_pinned,
         )
         addressed = self._snapshot.provider_of(self._request.host)
-        outgoing = rewrite(self._request, target, addressed, plan, bodies=self._bodies)
-        self.asked_model = self.asked_model or outgoing.asked_model
-        return outgoing
+        return rewrite(self._request, target, addressed, plan, bodies=self.bodies)
 
     def _hash(self, target: Target) -> tuple[int | None, str | None]:
         """What chooses the endpoint, and the cookie that makes it choose the same again."""

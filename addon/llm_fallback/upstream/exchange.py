@@ -12,12 +12,12 @@ import asyncio
 from typing import Protocol
 
 from llm_fallback import cors, faults, local_replies, redirects
+from llm_fallback.bodies import Bodies
 from llm_fallback.config.rescue import RescuePolicy
 from llm_fallback.config.routes import Route
 from llm_fallback.config.snapshot import Snapshot, Target, name_of
 from llm_fallback.events import NO_ANSWER, REPORTED_HEADERS, Answer, Handled, Received, Rescued
 from llm_fallback.figures import figures_of
-from llm_fallback.json_members import JsonObject
 from llm_fallback.local_replies import Flag, LocalReply
 from llm_fallback.messages import OriginalRequest, is_well_formed
 from llm_fallback.outlier import Outcome
@@ -34,7 +34,6 @@ from llm_fallback.upstream.shared import Shared, Watcher
 from llm_fallback.wording import printable
 
 _CLIENT_RETRIES = "x-stainless-retry-count"  # of the official SDKs
-_MAX_READ_BYTES = 2 * 1024 * 1024  # to learn the model: the answer's end waits for it
 
 
 class Observer(Watcher, Protocol):
@@ -306,14 +305,14 @@ class Exchange:
 
     def _received(self) -> Received:
         request = self._request
-        asked_model = (self._dispatch.asked_model if self._dispatch else None) or _model_in(request.body)
+        model = (self._dispatch.bodies if self._dispatch else Bodies(request)).model
         return Received(
             self._began_at,
             request.scheme,
             printable(redact_query(request.path)),
             len(request.body),
             request.client,
-            printable(asked_model) if asked_model else None,
+            printable(model) if model else None,
             {n.lower(): printable(v) for n, v in request.headers if n.lower() in REPORTED_HEADERS},
         )
 
@@ -342,11 +341,3 @@ class Exchange:
             self._is_too_large(policy),
             int(retried) if retried.isascii() and retried.isdecimal() and len(retried) < 4 else 0,
         )
-
-
-def _model_in(body: bytes) -> str | None:
-    """The model that a JSON object asks for; None where that is not told, or would take long to find out."""
-    if len(body) > _MAX_READ_BYTES or body[:64].lstrip()[:1] != b"{":
-        return None
-    read = JsonObject.read(body)
-    return read.text("model") if read else None
