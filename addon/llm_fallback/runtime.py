@@ -21,6 +21,8 @@ DESCRIPTOR_VARIABLE = "LLM_FALLBACK_RUN_DESCRIPTOR"
 OPTIONS_VARIABLE = "LLM_FALLBACK_RUN_OPTIONS"
 """The names, with commas between, of the options that `llm-fallback run` was given: each has to be there."""
 
+_HOW_TO_START = "start one with llm-fallback run, or with mitmproxy's --set llm_admin=127.0.0.1:9901"
+
 
 class NoRuntimeError(LookupError):
     """There is not exactly one proxy as asked for, in a sentence."""
@@ -102,13 +104,9 @@ def find(admin: str | None = None, environment: Mapping[str, str] = os.environ) 
     if len(found) > 1:
         pages = ", ".join(each.admin for each in found)
         raise NoRuntimeError(f"{len(found)} proxies are running; say which one with --admin ADDRESS: {pages}")
-    if not found and admin is None:
-        raise NoRuntimeError(
-            "no proxy of this account is running with an admin page; start one with llm-fallback run, or with"
-            " mitmproxy's --set llm_admin=127.0.0.1:9901"
-        )
     if not found:
-        raise NoRuntimeError(f"no proxy of this account is running with the admin page {admin}")
+        which = f"the admin page {admin}" if admin else f"an admin page; {_HOW_TO_START}"
+        raise NoRuntimeError(f"no proxy of this account is running with {which}")
     return found[0]
 
 

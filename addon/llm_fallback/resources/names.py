@@ -143,7 +143,6 @@ def _gateway(value: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(parse_host)]
-NamedHost = Annotated[str, AfterValidator(parse_named_host)]
 HostPattern = Annotated[str, AfterValidator(parse_host_pattern)]
 ServicePattern = Annotated[str, AfterValidator(_service_pattern)]
 DestinationHost = Annotated[str, AfterValidator(_destination)]
