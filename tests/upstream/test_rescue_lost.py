@@ -16,7 +16,7 @@ from llm_fallback.upstream.attempts import Limits
 from llm_fallback.upstream.client import BodyBroken
 from llm_fallback.upstream.legs import Candidate
 from llm_fallback.upstream.rescue import Rescue
-from tests.upstream.exchanging import POST, play
+from tests.upstream.exchanging import POST, play, request
 from tests.upstream.rescuing import (
     DONE,
     FAILED,
@@ -100,6 +100,15 @@ def test_one_clean_error(last: Reply, status: int, body: bytes, media: str, flag
     assert story.header("x-llm-fallback-reason") == "; ".join(told(story).reasons)
     assert story.world.health_changes == ["-a.com:80", "-b.com:80"]
     assert is_clean(story)
+
+
+def test_an_error_in_which_a_credential_is_half_a_character() -> None:
+    """A client's header need not be text; what is left of the error is."""
+    asked = request(Authorization="Bearer \udca91234567")
+    error = whole('{"error": "\u00e91234567"}'.encode())
+    story = rescue(error, given=policy(attempts=1), requests=(asked,))
+
+    assert (story.statuses, story.bodies) == ([502], ['{"error": "\ufffd[redacted]"}'.encode()])
 
 
 def test_an_error_status_passed_on_is_the_providers_own() -> None:

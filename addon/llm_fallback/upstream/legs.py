@@ -260,7 +260,7 @@ class Leg:
             reply = local_replies.failed(Failure.RESET, retries_done=self.begun - 1)
         else:
             # The client is not to learn a provider's key from a reply of ours.
-            error = Echoes([answer.outgoing]).without(gate.error.encode()).decode()
+            error = Echoes([answer.outgoing]).without(gate.error.encode()).decode(errors="replace")
             reply = local_replies.no_answer(str(verdict), error)
         return Lost(self, str(verdict), is_covered=True, otherwise=reply)
 
