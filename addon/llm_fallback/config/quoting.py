@@ -9,7 +9,7 @@ from llm_fallback.redaction import REDACTED, is_credential, redact_query
 _USERINFO = re.compile(r"(?<![^/\s])[^/?#\s@]+@")
 # The second is no name, but drawn at random.
 _KEY = re.compile(
-    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{4,}"
+    r"(?<![A-Za-z0-9])(?:sk|SK)-[A-Za-z0-9_-]{4,}"
     r"|(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9][A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}"
 )
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
