@@ -9,6 +9,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import islice
 from urllib.parse import unquote
 
 from llm_fallback.messages import Outgoing
@@ -17,6 +18,9 @@ from llm_fallback.resources.base import Expanded
 
 _REDACTED = REDACTED.encode()
 _MIN_BYTES = 8  # what is shorter is in many a word, and in nobody's way who wants to guess it
+_MAX_SECRETS = 100  # a search for so many takes tenths of a second, in which nothing else happens
+_IN_A_NAME = b"redacted"
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _WORD = re.compile(rb"[A-Za-z0-9]+")
 _PART = re.compile(r"[\s;,]+")
 # Which bytes are escaped, and how, differs: some escape a few marks only, some all of them.
@@ -32,7 +36,9 @@ class Echoes:
 
     def __init__(self, sent: Iterable[Outgoing]) -> None:
         found = (each.encode("utf-8", "surrogateescape") for outgoing in sent for each in _secrets(outgoing))
-        self._anchors, self._forms = _sought(frozenset(each for each in found if len(each) >= _MIN_BYTES))
+        secrets = dict.fromkeys(each for each in found if len(each) >= _MIN_BYTES)
+        self._are_too_many = len(secrets) > _MAX_SECRETS
+        self._anchors, self._forms = _sought(frozenset(islice(secrets, _MAX_SECRETS)))
 
     @property
     def are_none(self) -> bool:
@@ -40,7 +46,12 @@ class Echoes:
         return not self._forms
 
     def without(self, content: bytes) -> bytes:
-        """The content with a placeholder for each."""
+        """The content with a placeholder for each; for all of it, where they are too many to look for."""
+        if self._are_too_many:
+            return _REDACTED if content else content
+        return self._search(content)
+
+    def _search(self, content: bytes) -> bytes:
         if not self._occur_in(content):
             return content
         for form in self._forms:
@@ -61,10 +72,20 @@ class Echoes:
         return content
 
     def fields(self, fields: Fields) -> Fields:
-        """Headers without them, in names and values; the very same headers if there are none in them."""
-        if not self._occur_in(b"\n".join(part for field in fields for part in field)):
+        """Headers without them, in names and values; the very same headers if there are none in them.
+
+        They are still headers, of a body as long as it is: mitmproxy passes on nothing that is ill-formed.
+        """
+        together = b"\n".join(part for field in fields for part in field)
+        if not self._are_too_many and not self._occur_in(together):
             return fields
-        return tuple((self.without(name), self.without(value)) for name, value in fields)
+        return tuple(
+            field if field[0].lower() in _FRAMING else (self._name(field[0]), self.without(field[1]))
+            for field in fields
+        )
+
+    def _name(self, name: bytes) -> bytes:
+        return self._search(name).replace(_REDACTED, _IN_A_NAME)
 
     def _occur_in(self, content: bytes) -> bool:
         """Whether one may be in the content; if not, none is."""

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.background import Background, wait_until
-from tests.support.clients import JSON, http_client
+from tests.support.clients import JSON, connect, http_client, read_to_end, request_bytes
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import Exchange, Provider, head
 from tests.support.proxy import Proxy, Setting
@@ -17,6 +17,7 @@ from tests.support.secret import Secret, inflated, leaks
 
 HOST = "repeats.test"
 KEY = Secret("the provider's key", "sk-repeated-8f61a2c4")
+COOKIE = Secret("the client's cookie", "session-repeated-19d7")
 HEADER = "x-debug"
 BODY = b"{}"
 BUFFERING = """
@@ -41,6 +42,11 @@ async def repeat(exchange: Exchange) -> None:
             await exchange.send(head(204, (said,)))
         case "empty":
             await exchange.send(head(200, (said, ("content-length", "0"))))
+        case "names":
+            _, _, bare = key.partition(" ")
+            cookie = (exchange.request.header("cookie") or "").removeprefix("id=")
+            both = (("x-who", bare), ("x-who", cookie))
+            await exchange.send(head(200, (said, (f"x-{bare}", "1"), *both, ("content-length", "0"))))
         case "reset":
             await exchange.send(head(200, (said, ("content-length", "100"))))
             exchange.reset()
@@ -80,15 +86,16 @@ def play(provider: Provider, setting: Setting, folder: Path, *options: str) -> K
     with ExitStack() as stack:
         proxy = stack.enter_context(Proxy(setting, config, *saving, *options))
         client = stack.enter_context(http_client(proxy))
-        for shape in ("body", "nothing", "empty"):
-            answers[shape] = client.post(f"http://{HOST}/", content=BODY, headers={**JSON, "x-shape": shape})
+        for shape in ("body", "nothing", "empty", "names"):
+            headers = {**JSON, "x-shape": shape, "Cookie": f"id={COOKIE.value}"}
+            answers[shape] = client.post(f"http://{HOST}/", content=BODY, headers=headers)
         answers["head"] = client.head(f"http://{HOST}/")
         with suppress(httpx.RemoteProtocolError):
             client.post(f"http://{HOST}/", content=BODY, headers={**JSON, "x-shape": "reset"})
         with suppress(httpx.ReadTimeout):
             headers = {**JSON, "x-shape": "late"}
             client.post(f"http://{HOST}/", content=BODY, headers=headers, timeout=0.5)
-        wait_until(lambda: len(proxy.requests()) == 6, "all requests are over")
+        wait_until(lambda: len(proxy.requests()) == 7, "all requests are over")
     places = {name: file.read_bytes() for name, file in files.items()} | {"log": proxy.log.encode()}
     return Kept(answers, {name: kept + inflated(kept) for name, kept in places.items()})
 
@@ -100,9 +107,11 @@ def test_options_that_keep_more(
     """mitmproxy's own."""
     kept = play(provider, setting, tmp_path, *options)
 
-    assert leaks(kept.places, (KEY,)) == []
+    assert leaks(kept.places, (KEY, COOKIE)) == []
     assert all(KEY.value in answer.headers[HEADER] for answer in kept.answers.values() if answer.is_success)
     assert kept.answers["nothing"].status_code == 204
+    assert kept.answers["names"].headers[f"x-{KEY.value}"] == "1"
+    assert kept.answers["names"].headers.get_list("x-who") == [KEY.value, COOKIE.value]
     assert all(b"you sent Bearer [redacted]" in place for place in kept.places.values())
 
 
@@ -116,6 +125,23 @@ def test_other_addons_that_keep_more(
 
     kept = play(provider, setting, tmp_path, "-s", str(script))
 
-    assert leaks(kept.places, (KEY,)) == []
+    assert leaks(kept.places, (KEY, COOKIE)) == []
     assert kept.answers["body"].status_code == 200
     assert ("[redacted]" in kept.answers["body"].text) is (stream == "False")
+
+
+@pytest.mark.parametrize("shape", ["nothing", "empty"])
+def test_another_addon_that_adds_to_bodies(
+    shape: str, provider: Provider, setting: Setting, tmp_path: Path
+) -> None:
+    """Where there is none, it would be the beginning of the next answer."""
+    script = tmp_path / "adding.py"
+    script.write_text(BUFFERING.format(stream="lambda data: data or b'more'"), encoding="utf-8")
+    config = write_mesh(tmp_path / "mesh", Host(name=HOST, port=provider.port, tls=False, path=None))
+    with Proxy(setting, config, "-s", str(script)) as proxy, connect(proxy.port) as sock:
+        headers = (f"x-shape: {shape}", "Connection: close")
+        sock.sendall(request_bytes(f"http://{HOST}/", HOST, BODY, *headers))
+        answer = read_to_end(sock)
+
+    assert answer.startswith(b"HTTP/1.1 20")
+    assert answer.endswith(b"\r\n\r\n")

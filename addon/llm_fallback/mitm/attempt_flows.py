@@ -62,11 +62,11 @@ def _flow_of(flow: http.HTTPFlow, lost: LostAttempt) -> http.HTTPFlow:
         shown.error = Error(attempt.result, now)
     else:
         echoes = Echoes([lost.outgoing])
-        fields = [
-            (flows.encode(n), echoes.without(flows.encode(redact_value(n, v)))) for n, v in lost.headers
-        ]
+        fields = echoes.fields(
+            tuple((flows.encode(n), flows.encode(redact_value(n, v))) for n, v in lost.headers)
+        )
         began_answering = began + attempt.duration_s
-        packed = next((v for n, v in lost.headers if n.lower() == "content-encoding"), "")
+        packed = ", ".join(v for n, v in lost.headers if n.lower() == "content-encoding")
         body = packed_bodies.without(echoes, lost.body, packed)
         shown.response = http.Response(
             b"HTTP/1.1",

@@ -50,7 +50,7 @@ class Carriage:
         self._exchange: Exchange | None = None
         self._closes_client = False
         self._sent: list[Outgoing] = []
-        self._hidden: dict[Field, Field] = {}
+        self._hidden: tuple[tuple[Field, Field], ...] = ()
 
     def exchange(self, server: Server) -> Exchange:
         """The exchange for the flow's request."""
@@ -70,20 +70,24 @@ class Carriage:
         if head.is_local or not self._exchange:
             return response
         echoes = Echoes(self._sent)
-        self._held.answer = KeptAnswer(self._exchange.record, echoes)
+        packing = response.headers.get("content-encoding", "")
+        self._held.answer = KeptAnswer(self._exchange.record, echoes, packing)
         sent = response.data.headers.fields
         shown = response.data.headers.fields = echoes.fields(sent)
         if shown is not sent:
-            self._hidden = dict(zip(shown, sent, strict=True))
+            self._hidden = tuple(zip(shown, sent, strict=True))
         return response
 
     def for_client(self, response: http.Response) -> http.Response:
         """The response as the client gets it: with the headers that the flow does not show."""
         if not self._hidden:
             return response
+        left: dict[Field, list[Field]] = {}
+        for shown, sent in reversed(self._hidden):
+            left.setdefault(shown, []).append(sent)
         whole = response.copy()
         whole.data.headers.fields = tuple(
-            self._hidden.get(field, field) for field in response.data.headers.fields
+            left[field].pop() if left.get(field) else field for field in response.data.headers.fields
         )
         return whole
 

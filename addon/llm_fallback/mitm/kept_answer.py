@@ -12,10 +12,11 @@ from llm_fallback.upstream.record import Record
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeptAnswer:
-    """An upstream's answer so far, and whose credentials it may repeat."""
+    """An upstream's answer so far, how it is packed, and whose credentials it may repeat."""
 
     record: Record
     echoes: Echoes
+    packing: str = ""
 
     def show_in(self, flow: http.HTTPFlow) -> None:
         """Show the body, or as much of its beginning as is kept, whatever mitmproxy has kept of it.
@@ -32,10 +33,16 @@ class KeptAnswer:
             response.data.content = None
 
     def _show_in(self, response: http.Response) -> None:
-        data, encoding = response.data, response.headers.get("content-encoding", "")
+        data = response.data
         if response.stream:
-            data.content = packed_bodies.without(self.echoes, self.record.beginning, encoding)
+            data.content = self._without(self.record.beginning, response)
         elif data.content:
-            data.content = packed_bodies.without(self.echoes, data.content, encoding)
+            data.content = self._without(data.content, response)
             if "content-length" in response.headers:
                 response.headers["content-length"] = str(len(data.content))
+
+    def _without(self, body: bytes, response: http.Response) -> bytes:
+        """The body as it came, and as its header says: another addon may have changed either."""
+        for packing in dict.fromkeys((self.packing, response.headers.get("content-encoding", ""))):
+            body = packed_bodies.without(self.echoes, body, packing)
+        return body

@@ -157,8 +157,10 @@ class VirtualUpstream(HttpConnection):
         self._stream_id = 0
         self._task: asyncio.Task[Any] | None = None
         self._exchange: Exchange | None = None
-        self._has_head = self._has_body = False
+        self._has_head = False
         self._is_over = False
+        self.has_body = False
+        """Whether pieces of a body follow the head, which is there."""
         self.is_waiting = False
         self.why_over = Flag.DOWNSTREAM_CONNECTION_TERMINATION
         """What ends the exchange, if it does not end by itself."""
@@ -192,7 +194,7 @@ class VirtualUpstream(HttpConnection):
 
     def head_for_client(self, response: http.Response) -> ResponseHeaders:
         """The head of the answer for the client, who may be told that nothing follows."""
-        return ResponseHeaders(self._stream_id, self._carrier.for_client(response), not self._has_body)
+        return ResponseHeaders(self._stream_id, self._carrier.for_client(response), not self.has_body)
 
     def backlog(self) -> int:
         """Bytes that wait for the client's HTTP/2 flow control."""
@@ -241,7 +243,7 @@ class VirtualUpstream(HttpConnection):
             case bytes():
                 return ResponseData(self._stream_id, piece)
             case Head():
-                self._has_head, self._has_body = True, piece.has_body
+                self._has_head, self.has_body = True, piece.has_body
                 response = self._carrier.response(piece)
                 # As if a body followed: without one, mitmproxy sends what the flow shows instead.
                 return ResponseHeaders(self._stream_id, response, piece.is_local and not piece.has_body)
@@ -349,5 +351,7 @@ def _get_virtual_connection(
 def _start_response_stream(stream: HttpStream, upstream: VirtualUpstream) -> layer.CommandGenerator[None]:
     """What mitmproxy's own method does, less its log line for each streamed response."""
     if response := stream.flow.response:
+        if not upstream.has_body:
+            response.stream = True  # or another addon's function might put a body where none can be
         yield SendHttp(upstream.head_for_client(response), stream.context.client)
         stream.server_state = stream.state_stream_response_body
