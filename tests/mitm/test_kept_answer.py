@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import pytest
 from mitmproxy import http
+from mitmproxy.net import encoding
 from mitmproxy.test import tflow
 from pydantic import SecretStr
 
 from llm_fallback.echoes import Echoes
 from llm_fallback.messages import Outgoing
 from llm_fallback.mitm.kept_answer import KeptAnswer
+from llm_fallback.mitm.packed_bodies import MAX_DECODED_BYTES
 from llm_fallback.upstream.record import Record
 from tests.support.secret import inflated
 
@@ -58,3 +60,21 @@ def test_a_body_that_another_addon_has_unpacked() -> None:
 
     assert flow.response.data.content == b"bad key [redacted]"
     assert flow.response.headers["content-length"] == "18"
+
+
+@pytest.mark.parametrize("packing", ["gzip", "br", "zstd"])
+@pytest.mark.parametrize("said", [b"nothing", SAID])
+def test_a_large_answer_that_another_addon_has_had_buffered(packing: str, said: bytes) -> None:
+    """It is what the client gets: all of it, but for the key."""
+    content = b"".join(b'{"index": %d}, ' % n for n in range(400_000)) + said
+    assert len(content) > MAX_DECODED_BYTES
+    body = encoding.encode(content, packing)
+    assert isinstance(body, bytes)
+    headers = {"content-encoding": packing}
+    flow = tflow.tflow(resp=http.Response.make(200, b"", headers))
+    assert flow.response
+    flow.response.data.content = body
+
+    KeptAnswer(Record(), ECHOES, packing).show_in(flow)
+
+    assert flow.response.content == content.replace(KEY.encode(), b"[redacted]")

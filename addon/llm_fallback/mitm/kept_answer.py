@@ -33,16 +33,17 @@ class KeptAnswer:
             response.data.content = None
 
     def _show_in(self, response: http.Response) -> None:
-        data = response.data
+        data, limit = response.data, packed_bodies.MAX_DECODED_BYTES
         if response.stream:
-            data.content = self._without(self.record.beginning, response)
-        elif data.content:
-            data.content = self._without(data.content, response)
+            data.content = self._without(self.record.beginning, response, limit)
+        elif body := data.content:  # the client's, too: no less of it than there is, but for a bomb
+            limit = max(limit, packed_bodies.MAX_RATIO * len(body))
+            data.content = shown = self._without(body, response, limit)
             if "content-length" in response.headers:
-                response.headers["content-length"] = str(len(data.content))
+                response.headers["content-length"] = str(len(shown))
 
-    def _without(self, body: bytes, response: http.Response) -> bytes:
+    def _without(self, body: bytes, response: http.Response, limit: int) -> bytes:
         """The body as it came, and as its header says: another addon may have changed either."""
         for packing in dict.fromkeys((self.packing, response.headers.get("content-encoding", ""))):
-            body = packed_bodies.without(self.echoes, body, packing)
+            body = packed_bodies.without(self.echoes, body, packing, limit=limit)
         return body

@@ -13,12 +13,15 @@ from llm_fallback.echoes import Echoes
 MAX_DECODED_BYTES = 4 * 1024 * 1024
 """How much is searched of an answer that is compressed, and kept of one that is larger."""
 
+MAX_RATIO = 100
+"""Of decoded to compressed: JSON has 5 to 20, a bomb 1000."""
+
 _STEP = 1024 * 1024
 _PLAIN = frozenset({"", "identity", "none"})
 
 
-def without(echoes: Echoes, body: bytes, content_encoding: str) -> bytes:
-    """A body without them; the beginning of one that is too large to search.
+def without(echoes: Echoes, body: bytes, content_encoding: str, *, limit: int = MAX_DECODED_BYTES) -> bytes:
+    """A body without them; the beginning of one that is larger than the limit.
 
     Nothing is left of one that is compressed in a way that others might undo, and we do not.
     """
@@ -30,18 +33,18 @@ def without(echoes: Echoes, body: bytes, content_encoding: str) -> bytes:
     decoder = _DECODERS.get(name)
     if decoder is None:
         return b""
-    decoded = _bounded(decoder(body))
-    shown = echoes.cut_out(decoded[:MAX_DECODED_BYTES])
+    decoded = _bounded(decoder(body), limit)
+    shown = echoes.cut_out(decoded[:limit])
     return echoes.cut_out(body) if shown == decoded else encoding.encode(shown, name)
 
 
-def _bounded(pieces: Iterator[bytes]) -> bytes:
+def _bounded(pieces: Iterator[bytes], limit: int) -> bytes:
     """What is decoded, as far as that goes, to one piece more than is kept."""
     decoded = bytearray()
     try:
         for piece in pieces:
             decoded += piece
-            if len(decoded) > MAX_DECODED_BYTES:
+            if len(decoded) > limit:
                 break
     except (zlib.error, brotli.error, zstandard.ZstdError):
         pass  # nobody else can read on, either
