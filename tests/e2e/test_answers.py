@@ -99,6 +99,21 @@ def test_its_framing(stage: tuple[Proxy, Provider], name: str, *, http2: bool) -
     assert (following.status_code, following.content) == (200, b"the next")
 
 
+def test_the_connection_goes_on_after_an_empty_answer(stage: tuple[Proxy, Provider]) -> None:
+    """Of which its provider says only at its end that it is one."""
+    proxy, provider = stage
+    answers = iter([ANSWERS["empty-chunked"].sent, head(200, LENGTH_2) + b"hi"])
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(next(answers))
+
+    provider.behaviour = behave
+    with connect(proxy.port) as sock:
+        for body in (b"", b"hi"):
+            sock.sendall(request_bytes(f"http://{HOST}/", HOST, QUESTION.encode()))
+            assert read_response(sock).body == body
+
+
 @pytest.mark.parametrize("http2", [False, True])
 def test_its_headers(stage: tuple[Proxy, Provider], *, http2: bool) -> None:
     """All of them pass, in their order, repeated ones too; those of one connection do not."""

@@ -33,6 +33,7 @@ from llm_fallback.redaction import (
 from llm_fallback.upstream.answers import Head
 
 _REDACTED = REDACTED.encode()
+_WITHOUT_LENGTH = frozenset({204, 304})  # RFC 9112, section 6.3
 _LETTERS = _REDACTED.strip(b"[]")
 _BLANK = http.Response(b"HTTP/1.1", 200, b"", http.Headers(), None, None, 0.0, None)
 # Copied, for its constructor checks types by exceptions, which keep all that is on the stack until the
@@ -162,8 +163,11 @@ def response_of(flow: http.HTTPFlow, head: Head) -> http.Response:
     """The response that the client gets, framed for the client's own HTTP version."""
     headers = head.headers
     has_length = any(name.lower() == "content-length" for name, _ in headers)
-    if head.has_body and not has_length and flow.request.data.http_version == b"HTTP/1.1":
-        headers = (*headers, ("transfer-encoding", "chunked"))
+    if not has_length and flow.request.data.http_version == b"HTTP/1.1":
+        if head.has_body:
+            headers = (*headers, ("transfer-encoding", "chunked"))
+        elif flow.request.method != "HEAD" and head.status not in _WITHOUT_LENGTH:
+            headers = (*headers, ("content-length", "0"))  # or only the connection's end would end it
     response = copy(_BLANK)
     data = response.data = copy(_BLANK.data)
     data.status_code, data.reason = head.status, head.reason.encode()
