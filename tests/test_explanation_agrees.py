@@ -173,6 +173,30 @@ def test_what_is_explained_is_what_happens(
     draws: list[float],
     pinned: TargetKey | None,
 ) -> None:
+    _assert_explained(rules, request, ejected, draws, pinned)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.builds(_route, destinations, headers=headers),
+    requests,
+    st.lists(st.floats(0, 0.99), min_size=3, max_size=3),
+    st.sampled_from(["b.com", "c.com"]),
+)
+def test_a_pin_is_explained_as_it_acts(
+    rule: Route, request: OriginalRequest, draws: list[float], host: str
+) -> None:
+    """To a provider, and to a host that is none: what the rule writes for its own goes to neither."""
+    _assert_explained([rule], request, set(), draws, (host, 80, None))
+
+
+def _assert_explained(
+    rules: list[Route],
+    request: OriginalRequest,
+    ejected: set[Placed],
+    draws: list[float],
+    pinned: TargetKey | None,
+) -> None:
     snapshot = Snapshot(SERVICES, {"a.com": VirtualHost("VirtualService/vs", tuple(rules))})
 
     explanation = explain(snapshot, request, is_ejected=lambda *endpoint: endpoint in ejected, pinned=pinned)
