@@ -50,8 +50,8 @@ class Stage:
 
     @property
     def options(self) -> list[str]:
-        """What every run is given."""
-        return ["-f", str(self.config), "--set", f"confdir={self.setting.confdir}"]
+        """What every run is given; no admin page, whose port another one may have at the time."""
+        return ["-f", str(self.config), "--admin", "off", "--set", f"confdir={self.setting.confdir}"]
 
 
 @pytest.fixture(name="stage")

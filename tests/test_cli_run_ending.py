@@ -35,9 +35,9 @@ while True:
 
 @pytest.fixture(name="options")
 def with_a_mesh(setting: Setting, tmp_path: Path) -> list[str]:
-    """A configuration that nobody uses."""
+    """A configuration that nobody uses, and no admin page, whose port another one may have at the time."""
     config = write_mesh(tmp_path / "mesh", Host(name="primary.test"))
-    return ["run", "-f", str(config), "--set", f"confdir={setting.confdir}"]
+    return ["run", "-f", str(config), "--admin", "off", "--set", f"confdir={setting.confdir}"]
 
 
 def counting(last: str) -> list[str]:
