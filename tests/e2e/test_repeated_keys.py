@@ -13,6 +13,7 @@ from tests.support.clients import JSON, connect, http_client, read_to_end, reque
 from tests.support.mesh import Host, write_mesh
 from tests.support.provider import Exchange, Provider, head
 from tests.support.proxy import Proxy, Setting
+from tests.support.saved import read_flows
 from tests.support.secret import Secret, inflated, leaks
 
 HOST = "repeats.test"
@@ -23,6 +24,10 @@ BODY = b"{}"
 BUFFERING = """
 def responseheaders(flow):
     flow.response.stream = {stream}
+"""
+SENDING = """
+def request(flow):
+    flow.request.host, flow.request.port = "repeats.test", 80
 """
 OPTIONS = {
     "as-it-is": (),
@@ -145,3 +150,21 @@ def test_another_addon_that_adds_to_bodies(
 
     assert answer.startswith(b"HTTP/1.1 20")
     assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_request_that_another_addon_has_sent_there(
+    provider: Provider, setting: Setting, tmp_path: Path
+) -> None:
+    """Its answer is shown, and without the key, whatever mitmproxy has kept of it."""
+    script, saved = tmp_path / "sending.py", tmp_path / "flows.mitm"
+    script.write_text(SENDING, encoding="utf-8")
+    host = Host(name=HOST, port=provider.port, tls=False, path=None, key="${OWN}")
+    options = ("-s", str(script), "-w", str(saved), *OPTIONS["store"])
+    setting = replace(setting, environment={"OWN": KEY.value})
+    with Proxy(setting, write_mesh(tmp_path / "mesh", host), *options) as proxy, http_client(proxy) as client:
+        assert KEY.value in client.post("http://elsewhere.invalid/", content=BODY).text
+
+    (flow,) = read_flows(saved)
+    assert flow.response
+    assert flow.response.text == '{"said": "Bearer [redacted]"}'
+    assert leaks({"flows": saved.read_bytes()}, (KEY,)) == []

@@ -216,7 +216,8 @@ class LLMFallback:
             if held:
                 flows.drop_placeholders(flow)
             return None
-        held = held or flows.hold_credentials(flow, snapshot, host)
+        if held is None:  # another addon has sent it here; its answer is kept like any other
+            held = self._held[flow] = flows.hold_credentials(flow, snapshot, host)
         return Carriage(self._engine, flow, held, host, self._attempts)
 
     def manages_address(self, host: str) -> bool:
