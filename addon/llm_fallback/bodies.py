@@ -10,10 +10,12 @@ from llm_fallback.config.snapshot import ProviderConfig
 from llm_fallback.json_members import JsonObject, Value
 from llm_fallback.messages import OriginalRequest
 
+MAX_RATIO = 100
+"""Of what is decoded to what is compressed: JSON has 5 to 20, a bomb 1000."""
+
 _ZLIB_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 _MAX_DECODED_BYTES = 8 * 1024 * 1024
 _MAX_READ_FOR_MODEL_BYTES = 2 * 1024 * 1024  # the answer's end waits for it
-_MAX_RATIO = 100  # of decoded to compressed: JSON has 5 to 20, a bomb 1000
 _ANY_RATIO_BYTES = 64 * 1024  # so little is no harm, and a short body of one word may well have that
 
 
@@ -64,7 +66,7 @@ def _decode(body: bytes, encoding: str) -> bytes | None:
     if encoding not in _ZLIB_WINDOW:
         return None
     decoder = zlib.decompressobj(_ZLIB_WINDOW[encoding])
-    limit = min(_MAX_DECODED_BYTES, max(_ANY_RATIO_BYTES, _MAX_RATIO * len(body)))
+    limit = min(_MAX_DECODED_BYTES, max(_ANY_RATIO_BYTES, MAX_RATIO * len(body)))
     try:
         plain = decoder.decompress(body, limit)
     except zlib.error:

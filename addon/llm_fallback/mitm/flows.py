@@ -81,7 +81,7 @@ def hold_credentials(flow: http.HTTPFlow, snapshot: Snapshot, host: str) -> Held
             (field[0], _redact(*field)) if field in credentials else field for field in fields
         )
     query: tuple[str, ...] = ()
-    if _may_hold_query(data.path):
+    if _may_have_query(data.path):
         path = decode(data.path)
         query = query_credentials(path)
         data.path = encode(redact_query(path))
@@ -213,10 +213,10 @@ def _has_credential(field: tuple[bytes, bytes]) -> bool:
 
 
 def _has_query_credential(value: bytes) -> bool:
-    return _may_hold_query(value) and bool(query_credentials(decode(value)))
+    return _may_have_query(value) and bool(query_credentials(decode(value)))
 
 
-def _may_hold_query(value: bytes) -> bool:
+def _may_have_query(value: bytes) -> bool:
     """Of a path or any URL, escaped in another or not; few headers do, and all are asked."""
     return b"?" in value or b"#" in value or b"%" in value
 
@@ -227,7 +227,7 @@ def _is_placeholder(field: tuple[bytes, bytes]) -> bool:
         return False
     if value == _REDACTED or (_is_credential(name) and value.endswith(_REDACTED)):
         return True
-    return _may_hold_query(value) and has_placeholder(decode(value))
+    return _may_have_query(value) and has_placeholder(decode(value))
 
 
 def _redact(name: bytes, value: bytes) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mitmproxy import http
 
+from llm_fallback.bodies import MAX_RATIO
 from llm_fallback.echoes import Echoes
 from llm_fallback.mitm import packed_bodies
 from llm_fallback.upstream.defects import report
@@ -37,7 +38,7 @@ class KeptAnswer:
         if response.stream:
             data.content = self._without(self.record.beginning, response, limit)
         elif body := data.content:  # the client's, too: no less of it than there is, but for a bomb
-            limit = max(limit, packed_bodies.MAX_RATIO * len(body))
+            limit = max(limit, MAX_RATIO * len(body))
             data.content = shown = self._without(body, response, limit)
             if "content-length" in response.headers:
                 response.headers["content-length"] = str(len(shown))

@@ -13,9 +13,6 @@ from llm_fallback.echoes import Echoes
 MAX_DECODED_BYTES = 4 * 1024 * 1024
 """How much is searched of an answer that is compressed, and kept of one that is larger."""
 
-MAX_RATIO = 100
-"""Of decoded to compressed: JSON has 5 to 20, a bomb 1000."""
-
 _STEP = 1024 * 1024
 _PLAIN = frozenset({"", "identity", "none"})
 
